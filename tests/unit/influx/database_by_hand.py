@@ -1,4 +1,4 @@
-"""A writer whose HTTP client is made by hand: answers from a list, and no socket."""
+"""A writer with an HTTP client made by hand: answers from a list, and no socket."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ def reply(status: int, body: str = "", **headers: str) -> Reply:
 
 
 def error(text: str) -> str:
-    """Return an error as InfluxDB 1 and 3 have it."""
+    """Return an error in the form of InfluxDB 1 and 3."""
     return json.dumps({"error": text})
 
 
 def coded(text: str) -> str:
-    """Return an error as InfluxDB 2 has it."""
+    """Return an error in the form of InfluxDB 2."""
     return json.dumps({"code": "any", "message": text})
 
 
@@ -46,7 +46,7 @@ BAD = reply(400, error("unable to parse 'x': missing value"))
 
 
 class Answers:
-    """Takes the place of the HTTP client: its answers, and then good ones."""
+    """Stands in for the HTTP client: gives its answers, and then good ones."""
 
     def __init__(self) -> None:
         self.server = UNKNOWN
@@ -61,17 +61,17 @@ class Answers:
         self.connection = 1  # a test may count it up
 
     def recognise(self, headers: Mapping[str, str], body: bytes = b"") -> bool:
-        """Take in what an answer says of the server."""
+        """Set the server from an answer."""
         self.server = identify(headers, body)
         return self.server.known
 
     @property
     def peer(self) -> str:
-        """What it is."""
+        """Kind and address of the server."""
         return f"{self.server.name} at {self.where}"
 
     def ping(self) -> Reply:
-        """Find out who it is."""
+        """Determine the server."""
         self.requests.append("ping")
         found = self.pings.pop(0) if len(self.pings) > 1 else self.pings[0]
         if isinstance(found, Trouble):
@@ -105,7 +105,7 @@ class Answers:
         return self._answered(statement, 200)
 
     def cut(self) -> None:
-        """End the request under way."""
+        """Abort the pending request."""
         self.was_cut = True
 
     def answer(self, request: Any) -> Reply:
@@ -132,7 +132,7 @@ class Bench:
         self.writer = Writer(replace(DEFAULTS, **ini), CONFIG)
 
     def write(self, *replies: Reply, batch: list[bytes] | None = None) -> Outcome:
-        """Write, with these answers; `http.requests` has what was asked for that."""
+        """Write, with these answers; `http.requests` has the requests."""
         self.http.requests.clear()
         self.http.replies = list(replies)
         return self.writer.write(BATCH if batch is None else batch, lambda: None)

@@ -1,4 +1,4 @@
-"""An HTTP client with a transport made by hand, that answers or fails as a test says."""
+"""An HTTP client with a transport made by hand, which answers or fails as a test requires."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.support.writing import CONFIG, DEFAULTS
 
 
 class Asked(NamedTuple):
-    """What was asked."""
+    """A recorded request."""
 
     method: str
     path: str
@@ -26,7 +26,7 @@ class Asked(NamedTuple):
 
 
 class Transport:
-    """Takes the place of a `Transport`: does what `act` does, and keeps what was `asked` of it."""
+    """Stands in for a `Transport`: calls `act`, and records the requests in `asked`."""
 
     def __init__(self, influx: Influx, most: int) -> None:
         self.influx = influx
@@ -48,7 +48,7 @@ class Transport:
 
 
 def client(monkeypatch: pytest.MonkeyPatch, **ini: Any) -> tuple[HttpClient, Transport]:
-    """Return a client, and what is in the place of its transport; `ini` as in [Influx]."""
+    """Return a client and the stand-in for its transport; `ini` as in [Influx]."""
     made: list[Transport] = []
 
     def transport(influx: Influx, most: int) -> Transport:
@@ -70,7 +70,7 @@ def answer(
 
 
 def failing(failure: BaseException) -> Callable[[], Answer]:
-    """Return what raises."""
+    """Return a function that raises."""
 
     def act() -> Answer:
         raise failure

@@ -16,17 +16,17 @@ STORED, BAD, REFUSED, LARGE, MISSING, KEPT = Meaning
 
 
 def error(text: str) -> str:
-    """Return an error as InfluxDB 1 and 3 have it."""
+    """Return an error in the form of InfluxDB 1 and 3."""
     return json.dumps({"error": text})
 
 
 def coded(text: str) -> str:
-    """Return an error as InfluxDB 2 has it."""
+    """Return an error in the form of InfluxDB 2."""
     return json.dumps({"code": "any", "message": text})
 
 
 def row(number: object = 2, begins: object = "dc Power=1.5 1700000") -> str:
-    """Return how InfluxDB 3.6.0 refuses a batch with a bad row (INFLUXDB, last section)."""
+    """Return how InfluxDB 3.6.0 rejects a batch with a bad row (INFLUXDB, last section)."""
     data = {"error_message": "bad", "line_number": number, "original_line": begins}
     return json.dumps({"error": "parsing failed for write_lp endpoint", "data": data})
 
@@ -127,12 +127,12 @@ FULL = "partial write: write /var/lib/influxdb/data/1.tsm: no space left on devi
     ],
 )  # fmt: skip
 def test_what_an_answer_means(server: Server, status: int, body: str, meaning: Meaning) -> None:
-    """Rows are bad by that database's own words for it; by anything else they are kept."""
+    """Rows are bad only by that database's own error; after other answers they stay queued."""
     assert meaning_of(server, status, body.encode()).meaning is meaning
 
 
-def test_the_reason_goes_with_it() -> None:
-    """In the server's words; what is somebody else's has none."""
+def test_the_answer_has_the_servers_own_reason() -> None:
+    """An answer of another program has none."""
     busy = meaning_of(ONE, 503, error("busy").encode())
     assert busy == Answer(KEPT, "busy", dialect=Dialect.INFLUXDB1)
     assert meaning_of(ONE, 503, PAGE.encode()).reason is None
@@ -154,7 +154,7 @@ def test_the_reason_goes_with_it() -> None:
     ],
 )
 def test_what_is_wrong_with_a_row(server: Server, status: int, body: str, kind: Kind) -> None:
-    """What others have, too, is told from what is this row's alone."""
+    """A problem of other rows, too, is distinguished from one of this row alone."""
     answer = meaning_of(server, status, body.encode())
     assert (answer.meaning, answer.kind) == (BAD, kind)
 
@@ -183,7 +183,7 @@ def test_what_is_wrong_with_a_row(server: Server, status: int, body: str, kind: 
     ],
 )
 def test_one_cause_has_one_name(reason: str, cause: str) -> None:
-    """What differs from row to row is left out, or each would be told as something new."""
+    """Parts that differ between rows are removed, or each row would be logged as new."""
     assert Answer(BAD, reason).cause == cause
 
 
@@ -212,5 +212,5 @@ def test_one_cause_has_one_name(reason: str, cause: str) -> None:
 def test_influxdb_3_names_the_row(
     server: Server, body: str, named: tuple[tuple[int, str], ...]
 ) -> None:
-    """By its number, from 1, and how it begins; by half of that none is named."""
+    """By its number, from 1, and its beginning; incomplete data name no row."""
     assert meaning_of(server, 400, body.encode()).named == named

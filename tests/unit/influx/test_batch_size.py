@@ -1,4 +1,4 @@
-"""How much is sent at once: halved when refused, remembered, and grown again where that helps."""
+"""How much is sent at once: halved after a rejection, remembered, and increased again."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ BATCH = [ROW] * 1000
 
 
 def requests(size: BatchSize, batch: list[bytes], limit: int) -> int:
-    """Send a batch to a server that takes so many bytes; return the number of requests."""
+    """Send a batch to a server that accepts so many bytes; return the number of requests."""
     left, count = [*batch], 0
     while left and count < 10_000:
         part, rest = size.cut(left)
@@ -28,19 +28,19 @@ def requests(size: BatchSize, batch: list[bytes], limit: int) -> int:
     return count
 
 
-def test_a_size_is_its_rows_and_their_ends() -> None:
-    """As they are sent."""
+def test_a_size_includes_newlines() -> None:
+    """As the body has them."""
     assert size_of(BATCH) == 100_000
 
 
-def test_all_is_sent_before_anything_was_refused() -> None:
+def test_everything_is_sent_at_once_before_a_rejection() -> None:
     """In one request."""
     assert requests(BatchSize(), BATCH, 100_000) == 1
 
 
 @pytest.mark.parametrize("limit", [100, 1_000, 9_999, 30_000, 64_000, 99_999])
-def test_what_goes_is_remembered(limit: int) -> None:
-    """The first batch finds out; later ones are refused ever more rarely, as it is tried again."""
+def test_an_accepted_size_is_remembered(limit: int) -> None:
+    """The first batch determines it; later ones are rejected less and less often."""
     size = BatchSize()
     requests(size, BATCH, limit)
     needed = -(-100_000 // (limit // 100 * 100))
@@ -50,16 +50,16 @@ def test_what_goes_is_remembered(limit: int) -> None:
     assert refused <= 0.2 * sum(counts)
 
 
-def test_one_that_was_too_large_once_is_tried_again() -> None:
-    """After some that went: what a server takes may change."""
+def test_a_rejected_size_is_tried_again() -> None:
+    """After some accepted bodies, because a server's limit may change."""
     size = BatchSize()
     size.too_large(BATCH[:2])
     assert requests(size, BATCH, 10**9) < 50
     assert requests(size, BATCH, 10**9) == 1
 
 
-def test_where_one_row_is_too_large_one_row_is_what_is_tried() -> None:
-    """And once that goes, more and more of them."""
+def test_if_one_row_is_too_large_single_rows_are_tried() -> None:
+    """Once a row is accepted, more and more are sent together."""
     size = BatchSize()
     assert requests(size, BATCH, 50) == 10
     assert requests(size, BATCH, 50) == 1
@@ -67,8 +67,8 @@ def test_where_one_row_is_too_large_one_row_is_what_is_tried() -> None:
     assert requests(size, BATCH, 10**9) == 1
 
 
-def test_what_took_too_long_is_smaller_the_next_time() -> None:
-    """As over a slow line; what is small is not late for its size."""
+def test_a_slow_body_is_smaller_the_next_time() -> None:
+    """As on a slow connection; a small body is not slow because of its size."""
     size = BatchSize()
     size.too_slow(BATCH)
     assert requests(size, BATCH, 10**9) == 2

@@ -1,4 +1,4 @@
-"""What is wrong with a database, by its answer: the cause, and the advice that fits."""
+"""The Trouble for an answer of a database: its cause, and the fitting advice."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ MALFORMED = b'{"error":"Authorization header was malformed, the request was not 
 
 
 def told(status: int, reason: str | None, server: Server, body: bytes = b"", **ini: Any) -> Trouble:
-    """Return what is told of an answer to a write; `ini` as in [Influx], headers as `location`."""
+    """Return the Trouble for an answer to a write; `ini` as in [Influx], headers as `location`."""
     headers = {"Location": ini.pop("location")} if "location" in ini else {}
     reply = Reply(status, headers, body, "Words")
     made = Diagnosis(replace(DEFAULTS, **ini), CONFIG)
@@ -56,28 +56,28 @@ def told(status: int, reason: str | None, server: Server, body: bytes = b"", **i
 def test_each_answer_has_its_cause(
     status: int, reason: str | None, server: Server, cause: str, words: str
 ) -> None:
-    """By its status, and what it says; what is not in the server's way is somebody else's."""
+    """By its status and text; an answer not in the server's form is another program's."""
     why = told(status, reason, server)
     assert why.cause == cause
     assert words in why.text
 
 
 @pytest.mark.parametrize("body", [GO, NGINX])
-def test_a_port_that_wants_tls_is_told(body: bytes) -> None:
-    """In the words of Go and of nginx, unless TLS is spoken already."""
+def test_a_port_that_requires_tls_is_reported(body: bytes) -> None:
+    """By the texts of Go and of nginx, unless TLS is used already."""
     assert "set tls = yes" in told(400, None, NOBODY, body).text
     assert told(400, None, NOBODY, body, tls=Tls()).cause == "database 400"
     assert told(502, None, NOBODY, body).cause == "database 502"
 
 
-def test_a_path_that_is_configured_may_be_wrong() -> None:
-    """Where the database itself has not answered."""
+def test_a_configured_path_may_be_wrong() -> None:
+    """If the database itself has not answered."""
     assert told(404, None, ONE, path="/x").cause == "database answer: path"
     assert told(404, "no", ONE, path="/x").cause == "database 404"
 
 
-def test_a_token_that_is_no_token_is_a_login() -> None:
-    """InfluxDB 3 answers 400 to it, which says nothing about rows."""
+def test_a_malformed_token_is_a_login_failure() -> None:
+    """InfluxDB 3 answers it with 400, which is not about rows."""
     why = told(400, None, NOBODY, MALFORMED, token="a b")
     assert why.cause == "database login"
     assert "rejects the token" in why.text
@@ -92,10 +92,10 @@ def test_a_token_that_is_no_token_is_a_login() -> None:
         (THREE, {"token": "t"}, "grant it write access to 'battery'", "GRANT"),
     ],
 )
-def test_a_right_is_given_in_the_servers_way(
+def test_the_advice_on_rights_fits_the_server(
     server: Server, ini: dict[str, str], words: str, not_there: str
 ) -> None:
-    """InfluxQL's GRANT is of version 1 alone."""
+    """GRANT of InfluxQL exists in version 1 only."""
     text = told(403, "no", server, **ini).text
     assert words in text
     assert not_there not in text
@@ -108,15 +108,15 @@ def test_a_right_is_given_in_the_servers_way(
         (TWO, "the token is for another bucket, or older than this one"),
     ],
 )
-def test_a_database_that_is_missing_is_told_in_the_servers_way(server: Server, words: str) -> None:
-    """InfluxDB 2 says the same of a bucket that is there, and that the token is not for."""
+def test_the_advice_on_a_missing_database_fits_the_server(server: Server, words: str) -> None:
+    """InfluxDB 2 has the same answer for a bucket that the token has no access to."""
     made = Diagnosis(replace(DEFAULTS, token="t"), CONFIG)
     assert words in made.no_database(server, "db:8086", "no dbrp mapping found").text
 
 
 @pytest.mark.parametrize("status", [200, 204])
-def test_what_says_yes_and_not_who_it_is_is_told(status: int) -> None:
-    """Nothing counts as stored by that; any other answer tells by itself what is wrong."""
+def test_success_without_an_identity_is_reported(status: int) -> None:
+    """No value counts as stored; any other answer has its own cause."""
     made = Diagnosis(DEFAULTS, CONFIG)
     why = made.of_nobody(Reply(status), "db:8086", "ping")
     assert why.cause == "database answer: not a database"
@@ -125,20 +125,20 @@ def test_what_says_yes_and_not_who_it_is_is_told(status: int) -> None:
 
 
 @pytest.mark.parametrize("status", [502, 504])
-def test_a_proxy_that_does_not_reach_the_database_is_told(status: int) -> None:
-    """Address and port are right then; the database's own answer is another thing."""
+def test_a_proxy_without_its_database_is_reported(status: int) -> None:
+    """Address and port are right then; the database's own answer is another case."""
     assert "cannot connect to the database behind it" in told(status, None, ONE).text
     assert "answers 502 busy" in told(502, "busy", ONE).text
 
 
-def test_influxdb_1_takes_no_token() -> None:
-    """Another token would be refused, too."""
+def test_influxdb_1_supports_no_token() -> None:
+    """Another token would be rejected, too."""
     assert "version 1, which supports no tokens" in told(401, "no", ONE, token="t").text
     assert "rejects the token" in told(401, "no", TWO, token="t").text
 
 
-def test_who_has_no_administrator_yet_is_told_how_to_make_one() -> None:
-    """There is nobody who could enter anything."""
+def test_a_missing_administrator_is_reported_with_advice() -> None:
+    """No user exists who could enter a statement."""
     why = "error authorizing query: create admin user first or disable authentication"
     assert "has no administrator yet; create one" in told(403, why, ONE).text
     made = Diagnosis(DEFAULTS, CONFIG).no_database(ONE, "db:8086", why)
@@ -146,8 +146,8 @@ def test_who_has_no_administrator_yet_is_told_how_to_make_one() -> None:
 
 
 @pytest.mark.parametrize("status", [403, 404, 429, 503])
-def test_what_nobody_knows_may_be_in_front_of_a_database(status: int) -> None:
-    """Then it keeps pings to itself; no user of a database is told of."""
+def test_an_unidentified_server_may_be_a_proxy(status: int) -> None:
+    """It may block pings; the text names no user of a database."""
     why = Diagnosis(DEFAULTS, CONFIG).of_nobody(Reply(status, words="No"), "db:8086", "ping")
     assert why.cause == f"database {status}"
     assert "a proxy in front of it passes /ping" in why.text
@@ -181,11 +181,10 @@ DROP = r"""influx -database battery -execute 'DROP MEASUREMENT "my dc,\"1\""', w
         (Dialect.INFLUXDB1, Kind.AGE, 'my dc,"1"', ""),
     ],
 )
-def test_what_can_be_done_about_a_type(
+def test_the_advice_on_a_type_conflict(
     dialect: Dialect, kind: Kind, measurement: str, beginning: str
 ) -> None:
-    """No statement frees the type of a single field; what is written elsewhere already is not told
-    to go elsewhere."""
+    """No statement resets the type of one field; rows of another measurement need no new one."""
     made = Diagnosis(replace(DEFAULTS, measurement=measurement), CONFIG)
     answer = Answer(Meaning.BAD_ROW, "x", kind=kind, dialect=dialect)
     found = made.advice(answer, ROW)
@@ -199,8 +198,8 @@ HTTPS = "https://db.example/write?db=battery&u=me&p=gehe1m"
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-def test_a_redirect_is_told_with_the_lines_that_lead_there(status: int) -> None:
-    """And without what stands in its query."""
+def test_a_redirect_is_reported_with_lines_for_the_ini(status: int) -> None:
+    """Without the query of its target."""
     text = told(status, None, ONE, location=HTTPS).text
     assert f"answers {status} Words and redirects to https://db.example/write; set " in text
     assert "set address = db.example, port = 443, tls = yes under [Influx]" in text
@@ -228,8 +227,8 @@ def test_a_redirect_is_told_with_the_lines_that_lead_there(status: int) -> None:
         ("", {}, []),
     ],
 )
-def test_where_a_redirect_leads(location: str, ini: dict[str, Any], lines: list[str]) -> None:
-    """Lines are given for what is the same request at another place, and for nothing else."""
+def test_the_lines_for_a_redirect(location: str, ini: dict[str, Any], lines: list[str]) -> None:
+    """Only for the same request at another place."""
     assert moved_to(replace(DEFAULTS, **ini), location, "write")[1] == lines
 
 
@@ -240,19 +239,19 @@ def test_where_a_redirect_leads(location: str, ini: dict[str, Any], lines: list[
         ("http://a\x1b[2J.lan/" + "x" * 500, "http://a [2J.lan/" + "x" * 182 + "…"),
     ],
 )
-def test_where_it_leads_is_shown_without_secrets(location: str, shown: str) -> None:
-    """Nor with anything that a terminal would act on, nor at any length."""
+def test_the_target_is_shown_without_secrets(location: str, shown: str) -> None:
+    """Nor with control characters, nor at any length."""
     assert moved_to(DEFAULTS, location, "write")[0] == shown
 
 
-def test_a_redirect_to_a_login_page_is_told_as_one() -> None:
-    """With address and port in question."""
+def test_a_redirect_to_another_request_is_reported() -> None:
+    """With advice to check address and port."""
     text = told(302, None, NOBODY, location="http://portal.lan/login").text
     assert "redirects to http://portal.lan/login, which is another request" in text
 
 
 def test_found_a_secret_that_a_tab_had_cut_was_joined_again() -> None:
-    """An address has no tabs, which are taken out of it before it is shown."""
+    """An address has no tabs, which are removed before it is shown."""
     text = told(301, None, ONE, location="http://x/File\tPassw0rd/write", password="FilePassw0rd")
     assert "http://x/…/write" in text.what
     assert "FilePassw0rd" not in text.what

@@ -1,4 +1,4 @@
-"""Which database it is, and what its answers mean: pure, answer by answer."""
+"""Which database it is, and its errors: pure, answer by answer."""
 
 import pytest
 
@@ -43,10 +43,10 @@ UNKNOWN = Server()
         ),
     ],
 )
-def test_a_ping_tells_what_it_is(
+def test_a_ping_identifies_the_server(
     headers: dict[str, str], body: bytes, kind: Dialect | None, version: str
 ) -> None:
-    """By its headers or its body, and whatever else comes is nothing that is known."""
+    """By headers or body; any other answer identifies nothing."""
     assert identify(headers, body) == Server(kind, version)
 
 
@@ -82,22 +82,22 @@ def test_a_ping_tells_what_it_is(
         (VICTORIA, 200, b"done", None),
     ],
 )
-def test_the_reason_is_in_the_servers_own_words(
+def test_the_reason_is_the_servers_own(
     server: Server, status: int, body: bytes, reason: str | None
 ) -> None:
-    """Where it is not an answer of that server there is none."""
+    """An answer of another program has none."""
     assert reason_of(server, status, body) == reason
 
 
-def test_found_a_version_was_cut_before_its_secrets_were_taken_out() -> None:
-    """Of a long one the rest would not have been known."""
+def test_found_a_version_was_cut_before_its_secrets_were_removed() -> None:
+    """The rest of a cut secret would not have been recognised."""
     secret = "k3dUyQ7cPz0Yw8Vd1nTq5LxR2mSb9HgJ4fAoEiKuXzWvBtNcMpQrYsDhGaaaaaaaaaaaaa"
     found = identify({"X-Influxdb-Version": f"1.{secret}"}, b"", lambda s: s.replace(secret, "…"))
     assert found.version == "1.…"
 
 
-def test_how_long_a_server_wants_to_be_left_alone() -> None:
-    """Five minutes at the most, and only by a number."""
+def test_the_time_of_retry_after() -> None:
+    """At most five minutes, and only for a number."""
     given = {"7": 7.0, "86400": 300.0, "Wed, 21 Oct": None, "": None, "-1": None, "²": None}
     assert {each: retry_after({"Retry-After": each}) for each in given} == given
 
@@ -106,6 +106,6 @@ def test_how_long_a_server_wants_to_be_left_alone() -> None:
     ("server", "known"),
     [(UNKNOWN, False), (ONE, True), (VICTORIA, True), (Server(version="10.0"), True)],
 )
-def test_what_says_that_it_is_a_database_is_known(server: Server, known: bool) -> None:
-    """Be it of a version that is not."""
+def test_an_identified_database_is_known(server: Server, known: bool) -> None:
+    """Even if its version is unknown."""
     assert server.known is known

@@ -1,4 +1,4 @@
-"""Proxies and logins of the environment."""
+"""Proxies and logins from the environment."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from bat2influx.influx.environment import (
 
 @pytest.fixture(autouse=True)
 def nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A home with nothing in it, and no proxy."""
+    """An empty home, and no proxy."""
     monkeypatch.setenv("HOME", str(tmp_path))
     for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy", "NETRC", "REQUEST_METHOD"):
         monkeypatch.delenv(name, raising=False)
@@ -53,7 +53,7 @@ PROXY = Proxy("p", 3128)
 def test_a_proxy_is_that_of_the_scheme(
     monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], scheme: str, found: Proxy | None
 ) -> None:
-    """Or that of all, where no_proxy does not have the host."""
+    """Or all_proxy, unless no_proxy has the host."""
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     made = proxy_for(scheme, "db.example", 8086)
@@ -77,7 +77,7 @@ def test_a_proxy_is_that_of_the_scheme(
 def test_no_proxy_may_name_networks(
     monkeypatch: pytest.MonkeyPatch, networks: str, through: bool
 ) -> None:
-    """As 10.0.0.0/8, for a database that is configured by its address."""
+    """Such as 10.0.0.0/8, for a database that is configured by its address."""
     monkeypatch.setenv("http_proxy", "http://p:3128")
     monkeypatch.setenv("no_proxy", networks)
     assert (proxy_for("http", "10.1.2.3", 8086) is not None) is through
@@ -92,17 +92,17 @@ def test_no_proxy_may_name_networks(
         ("http://[::1", "is not an address"),
     ],
 )
-def test_a_proxy_that_cannot_be_used_is_told(
+def test_an_unusable_proxy_is_reported(
     monkeypatch: pytest.MonkeyPatch, url: str, words: str
 ) -> None:
-    """It may have a password in it, which the text has not."""
+    """Its address may contain a password, which the text does not."""
     monkeypatch.setenv("http_proxy", url)
     with pytest.raises(ProxyError, match=words):
         proxy_for("http", "db", 8086)
 
 
 def test_the_login_of_a_proxy_is_not_shown() -> None:
-    """Its place is."""
+    """Its host and port are."""
     made = Proxy("p", 3128, login=basic("me", "secret"))
     assert "Basic" not in repr(made)
     assert made.where == "p:3128"
@@ -124,14 +124,14 @@ def test_the_login_of_a_proxy_is_not_shown() -> None:
 def test_a_login_is_that_of_the_host(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, found: object, place: str
 ) -> None:
-    """In ~/.netrc, ~/_netrc, or the file that NETRC names; one that is odd has none."""
+    """In ~/.netrc, ~/_netrc, or the file in NETRC; an invalid file has none."""
     (tmp_path / place).write_text(text)
     if place == "elsewhere":
         monkeypatch.setenv("NETRC", str(tmp_path / place))
     assert login_for("db") == found
 
 
-def test_a_file_that_is_not_there_or_no_text_has_no_login(
+def test_a_missing_or_binary_file_has_no_login(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Neither is an error."""
@@ -143,14 +143,14 @@ def test_a_file_that_is_not_there_or_no_text_has_no_login(
 
 
 def test_a_login_is_encoded_in_utf_8() -> None:
-    """A server that is asked for a user of another alphabet has it so."""
+    """Also for a user in another alphabet."""
     assert basic("ü", "ö:") == "Basic w7w6w7Y6"
 
 
-def test_what_may_go_out_is_known_as_secret(
+def test_passwords_of_requests_are_known_as_secrets(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Of a proxy as it is, and not as its address has it; what is no address has none."""
+    """A proxy's password decoded; an invalid address has none."""
     for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy", "HTTPS_PROXY"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("http_proxy", "http://me:gehe%69m@proxy:3128")

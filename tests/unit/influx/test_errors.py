@@ -1,4 +1,4 @@
-"""What can go wrong with the database: the cause, the delay, and the advice that fits the case."""
+"""Messages for failures of the database: cause, delay, and fitting advice."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ SOON, LATER = Backoff.DATABASE, Backoff.DATABASE_LOGIN
 def test_each_failure_has_its_cause_and_its_delay(
     trouble: Trouble, cause: str, backoff: Backoff
 ) -> None:
-    """Where people must act the delay is long; in each case it is told that nothing is lost."""
+    """The delay is long if a person must act; every text says that values are queued."""
     assert (trouble.cause, trouble.backoff) == (cause, backoff)
     assert trouble.text.endswith("; values are queued")
 
@@ -67,8 +67,8 @@ def test_each_failure_has_its_cause_and_its_delay(
         ("", False, "requires a login (no); set user and password, or token,"),
     ],
 )
-def test_a_refused_login_names_what_was_tried(user: str, token: bool, words: str) -> None:
-    """A token counts before a user."""
+def test_a_rejected_login_names_what_was_used(user: str, token: bool, words: str) -> None:
+    """A token takes precedence over a user."""
     assert words in errors.database_login(PEER, user, "no", INI, token=token).text
 
 
@@ -85,10 +85,8 @@ def test_a_refused_login_names_what_was_tried(user: str, token: bool, words: str
         ("", False, "allow requests without a login to write (no); set user and password under"),
     ],
 )
-def test_a_right_that_is_missing_is_told_with_how_to_give_it(
-    user: str, token: bool, words: str
-) -> None:
-    """To a user by a statement, to a token otherwise."""
+def test_a_missing_right_is_reported_with_advice(user: str, token: bool, words: str) -> None:
+    """A statement for a user, another text for a token."""
     assert words in errors.database_right(PEER, user, "my db", "no", token=token).text
 
 
@@ -99,10 +97,10 @@ def test_a_right_that_is_missing_is_told_with_how_to_give_it(
         ("no space left", "and does not create it (no space left); as", False),
     ],
 )
-def test_a_database_that_is_missing_is_told_with_how_to_create_it(
+def test_a_missing_database_is_reported_with_the_statement(
     answer: str, words: str, grants: bool
 ) -> None:
-    """Who may not create it gets the right to write, too."""
+    """A user who may not create it gets the right to write, too."""
     text = errors.no_database(PEER, "me", "my db", answer).text
     assert f"has no database 'my db', {words} administrator of the database, enter" in text
     assert 'enter CREATE DATABASE "my db"' in text
@@ -110,7 +108,7 @@ def test_a_database_that_is_missing_is_told_with_how_to_create_it(
 
 
 @pytest.mark.parametrize(("own", "advice"), [(True, False), (False, True)])
-def test_an_answer_of_somebody_else_has_address_and_port_in_question(
+def test_an_answer_of_another_program_has_advice_on_address_and_port(
     own: bool, advice: bool
 ) -> None:
     """The database's own answer has not."""

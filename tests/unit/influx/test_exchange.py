@@ -1,4 +1,4 @@
-"""One request and its answer on a socket: what counts as an answer, and the bounds of it."""
+"""One request and its answer on a socket: which bytes count as an answer, and the bounds."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ GONE = b"HTTP/1.1 204 No Content\r\n\r\n"
 
 @pytest.fixture
 def pair() -> Iterator[tuple[socket.socket, socket.socket]]:
-    """Both ends of a connection, which wait for 60 s at the most."""
+    """Both ends of a connection, with timeouts of 60 s."""
     ours, theirs = socket.socketpair()
     ours.settimeout(60.0)
     theirs.settimeout(60.0)
@@ -38,7 +38,7 @@ def pair() -> Iterator[tuple[socket.socket, socket.socket]]:
 def answered(
     data: bytes, method: str = "POST", *, ends: bool = True, most: int = MOST_BODY
 ) -> Answer:
-    """Return what is made of such an answer; then the connection `ends`."""
+    """Return the result for such an answer; then the connection `ends`."""
     ours, theirs = socket.socketpair()
     with ours, theirs:
         ours.settimeout(60.0)
@@ -60,10 +60,10 @@ def answered(
             thread.join()
 
 
-def test_a_request_goes_out_as_it_is_and_the_connection_stays(
+def test_a_request_is_sent_unchanged_and_the_connection_stays(
     pair: tuple[socket.socket, socket.socket],
 ) -> None:
-    """It is told when the head of the answer is there."""
+    """`begun` is called when the head of the answer is complete."""
     ours, theirs = pair
     begun: list[int] = []
     theirs.sendall(b"HTTP/1.1 400 Bad Request \r\nX-A: b\r\nContent-Length: 2\r\n\r\nno")
@@ -92,8 +92,8 @@ def test_a_request_goes_out_as_it_is_and_the_connection_stays(
         (b"HTTP/1.1 101 Switching\r\n\r\n", 101, "Switching"),
     ],
 )
-def test_a_status_is_found(data: bytes, status: int, words: str) -> None:
-    """Past what only says that an answer is to come."""
+def test_interim_answers_are_skipped(data: bytes, status: int, words: str) -> None:
+    """The status is that of the final answer."""
     made = answered(data)
     assert (made.status, made.words, made.body, made.whole) == (status, words, b"", True)
 
@@ -113,8 +113,8 @@ def test_a_status_is_found(data: bytes, status: int, words: str) -> None:
         OK + (MOST_HEADERS + 1) * b" y\r\n" + b"\r\n",
     ],
 )
-def test_what_is_no_http_or_more_than_anybody_says_is_none(data: bytes) -> None:
-    """How it begins is told, by which an alert of TLS is known."""
+def test_other_protocols_and_oversized_heads_are_no_answer(data: bytes) -> None:
+    """The error has the first bytes, which show an alert of TLS."""
     with pytest.raises(NoHttpError) as found:
         answered(data)
     assert found.value.begun in data
@@ -123,13 +123,13 @@ def test_what_is_no_http_or_more_than_anybody_says_is_none(data: bytes) -> None:
 @pytest.mark.parametrize(
     "data", [b"", b"HT", b"HTTP/1.1 2", OK[:-1], OK, OK + b"X-", OK + b"X: y\r\n"]
 )
-def test_an_answer_that_breaks_off_in_its_head_is_none(data: bytes) -> None:
-    """Nothing of it counts: a header that says more may have been to come."""
+def test_an_incomplete_head_is_no_answer(data: bytes) -> None:
+    """Nothing of it counts, because a further header may change its meaning."""
     with pytest.raises(NoAnswerError):
         answered(data)
 
 
-def test_a_line_and_the_headers_may_be_as_long_as_they_may_be() -> None:
+def test_lines_and_headers_may_reach_their_bounds() -> None:
     """The bounds themselves are allowed."""
     line = b"X: " + (LONGEST_LINE - 5) * b"x" + b"\r\n"
     made = answered(OK + line + (MOST_HEADERS - 3) * b"Y: z\r\n" + b"Content-Length: 0\r\n\r\n")
@@ -138,8 +138,8 @@ def test_a_line_and_the_headers_may_be_as_long_as_they_may_be() -> None:
     assert http.client._MAXHEADERS == MOST_HEADERS
 
 
-def test_headers_are_found_by_any_spelling() -> None:
-    """Of several alike the first counts; one goes on in the next line; what is none ends them."""
+def test_headers_are_found_in_any_case() -> None:
+    """The first of equal names counts; folded lines are joined; an invalid line ends all."""
     head = b"X-Influxdb-Version:1.8 \r\nx-influxdb-VERSION: 2\r\nFolded: a\r\n\t b\r\n"
     headers = answered(OK + head + b"no header\r\nContent-Length: 0\r\n\r\n").headers
     assert headers["x-influxdb-version"] == headers["X-Influxdb-Version"] == "1.8"
@@ -183,15 +183,17 @@ CHUNKED = OK + b"Transfer-Encoding: chunked\r\n\r\n"
         (OK + b"Content-Encoding: identity\r\nContent-Length: 1\r\n\r\na", b"a", True, True),
     ],
 )
-def test_a_body_is_what_its_frame_says(data: bytes, body: bytes, whole: bool, kept: bool) -> None:
-    """What came before it broke off is kept; only a whole one leaves the connection."""
+def test_a_body_ends_where_its_framing_says(
+    data: bytes, body: bytes, whole: bool, kept: bool
+) -> None:
+    """An incomplete body is kept; only a complete one keeps the connection."""
     made = answered(data)
     assert (made.status, made.body, made.whole, made.kept) == (made.status, body, whole, kept)
 
 
 @pytest.mark.parametrize("head", [b"\r\n", b"Content-Length: 9999999\r\n\r\n"])
-def test_a_body_is_read_as_far_as_it_may_be(head: bytes) -> None:
-    """64 KiB; a longer one costs the connection."""
+def test_a_body_is_read_up_to_its_bound(head: bytes) -> None:
+    """64 KiB; a longer one closes the connection."""
     made = answered(OK + head + b"x" * 10 * MOST_BODY, ends=False)
     assert (len(made.body), made.whole, made.kept) == (MOST_BODY, False, False)
     made = answered(OK + b"Content-Length: %d\r\n\r\n" % MOST_BODY + b"x" * MOST_BODY, ends=False)
@@ -199,7 +201,7 @@ def test_a_body_is_read_as_far_as_it_may_be(head: bytes) -> None:
 
 
 @pytest.mark.parametrize("most", [10, 3 * MOST_BODY])
-def test_who_asks_says_how_much_of_a_body_is_read(most: int) -> None:
+def test_the_caller_sets_the_bound_of_a_body(most: int) -> None:
     """To the byte."""
     made = answered(OK + b"\r\n" + b"x" * 10 * MOST_BODY, ends=False, most=most)
     assert (len(made.body), made.whole, made.kept) == (most, False, False)
@@ -207,14 +209,14 @@ def test_who_asks_says_how_much_of_a_body_is_read(most: int) -> None:
     assert (len(made.body), made.whole) == (most, True)
 
 
-def test_a_chunk_that_has_no_end_is_read_as_far_as_it_may_be() -> None:
-    """It is not asked for as a whole."""
+def test_an_endless_chunk_is_read_up_to_the_bound() -> None:
+    """It is not requested as a whole."""
     made = answered(CHUNKED + b"fffffffffff\r\n" + b"x" * 10 * MOST_BODY, ends=False)
     assert (len(made.body), made.whole, made.kept) == (MOST_BODY, False, False)
 
 
-def test_what_comes_behind_an_answer_costs_the_connection() -> None:
-    """It would be taken for the answer to the next request."""
+def test_data_after_an_answer_closes_the_connection() -> None:
+    """Otherwise the next request would take it as its answer."""
     for size in (0, 3, 8192 - len(OK) - len(b"Content-Length: 8000\r\n\r\n"), 20_000):
         head = OK + b"Content-Length: %d\r\n\r\n" % size
         made = answered(head + b"x" * size + GONE, ends=False)
@@ -222,20 +224,20 @@ def test_what_comes_behind_an_answer_costs_the_connection() -> None:
 
 
 def test_a_tunnel_has_no_body() -> None:
-    """What follows on a good answer to CONNECT is of the server behind it."""
+    """Data after a successful answer to CONNECT are from the server behind it."""
     made = answered(b"HTTP/1.0 200 Connection established\r\n\r\n", "CONNECT", ends=False)
     assert (made.status, made.body, made.whole) == (200, b"", True)
 
 
 def reset(sock: socket.socket) -> None:
-    """End a connection as the kernel does for what has left it unread."""
+    """End a connection with a reset, as the kernel does with unread data."""
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
     sock.close()
 
 
 @pytest.fixture
 def tcp() -> Iterator[tuple[socket.socket, socket.socket]]:
-    """Both ends of a connection by TCP."""
+    """Both ends of a TCP connection."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         ours = socket.create_connection(server.getsockname(), timeout=60.0)
         theirs, _ = server.accept()
@@ -243,10 +245,10 @@ def tcp() -> Iterator[tuple[socket.socket, socket.socket]]:
             yield ours, theirs
 
 
-def test_a_reset_behind_an_answer_takes_nothing_of_it_away(
+def test_a_reset_after_an_answer_does_not_invalidate_it(
     tcp: tuple[socket.socket, socket.socket],
 ) -> None:
-    """A server that has had enough answers, and ends the connection with our body unread."""
+    """A server may answer and close the connection while the body is unread."""
     ours, theirs = tcp
     theirs.sendall(b"HTTP/1.1 413 Too Large\r\nConnection: close\r\n\r\ntoo large")
     reset(theirs)
@@ -254,10 +256,10 @@ def test_a_reset_behind_an_answer_takes_nothing_of_it_away(
     assert (made.status, made.body, made.kept) == (413, b"too large", False)
 
 
-def test_a_reset_without_an_answer_is_told_as_that(
+def test_a_reset_without_an_answer_is_raised(
     tcp: tuple[socket.socket, socket.socket],
 ) -> None:
-    """Whether it is met while sending or while reading."""
+    """Whether it comes while sending or while reading."""
     ours, theirs = tcp
     reset(theirs)
     with pytest.raises(ConnectionError):
@@ -283,8 +285,8 @@ PIECES = st.sampled_from(
 
 @given(st.lists(PIECES, max_size=20).map(b"".join))
 @example(CHUNKED + b"0\r\n")
-def test_whatever_comes_is_an_answer_or_one_of_three_errors(data: bytes) -> None:
-    """And a connection is kept only behind a whole body."""
+def test_any_bytes_are_an_answer_or_one_of_three_errors(data: bytes) -> None:
+    """A connection is kept only after a complete body."""
     try:
         made = answered(data)
     except (NoHttpError, NoAnswerError):

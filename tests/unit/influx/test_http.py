@@ -1,4 +1,4 @@
-"""The HTTP client: what each failure of a request, and each answer, is told as."""
+"""The HTTP client: the Trouble for each failure of a request, and the Reply for each answer."""
 
 from __future__ import annotations
 
@@ -89,10 +89,10 @@ def test_each_failure_has_its_cause(
 
 
 @pytest.mark.parametrize(("tls", "wanted"), [(None, True), (Tls(), False)])
-def test_an_alert_of_tls_is_a_server_that_wants_it(
+def test_an_alert_of_tls_means_that_the_server_requires_tls(
     monkeypatch: pytest.MonkeyPatch, tls: Tls | None, wanted: bool
 ) -> None:
-    """Where it is not spoken yet."""
+    """If TLS is not used yet."""
     made, transport = client(monkeypatch, tls=tls)
     transport.act = failing(NoHttpError(b"\x15\x03\x01\x00\x02\x02F"))
     why = made.ask("write").trouble
@@ -100,10 +100,10 @@ def test_an_alert_of_tls_is_a_server_that_wants_it(
     assert ("requires TLS" in why.text) is wanted
 
 
-def test_a_connection_that_times_out_behind_a_request_is_a_server_that_is_slow(
+def test_a_timeout_after_a_request_is_a_slow_server(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """As when the kernel has given up sending it again."""
+    """Such as after the kernel's last retransmission."""
     made, transport = client(monkeypatch)
     transport.act = failing(TimeoutError(errno.ETIMEDOUT, "Connection timed out"))
     why = made.ask("write").trouble
@@ -112,10 +112,10 @@ def test_a_connection_that_times_out_behind_a_request_is_a_server_that_is_slow(
 
 
 @pytest.mark.parametrize("reached", [True, False])
-def test_what_was_not_answered_is_in_doubt_if_it_may_have_left(
+def test_an_unanswered_request_is_in_doubt_if_it_may_have_been_sent(
     monkeypatch: pytest.MonkeyPatch, reached: bool
 ) -> None:
-    """A request that went out may have been carried out."""
+    """The server may have executed it."""
     made, transport = client(monkeypatch)
     transport.act, transport.reached = failing(REFUSED), reached
     assert made.ask("write").in_doubt is reached
@@ -135,7 +135,7 @@ def test_what_was_not_answered_is_in_doubt_if_it_may_have_left(
 def test_an_answer_is_a_reply_and_no_trouble(
     monkeypatch: pytest.MonkeyPatch, status: int, ok: bool, in_doubt: bool
 ) -> None:
-    """It is good with the status expected; a server in trouble may have done what was asked."""
+    """It is ok with the expected status; a failing server may have executed the request."""
     made, transport = client(monkeypatch)
     transport.act = lambda: answer(status, b"body", "Wo\x1b[2J\nrds", Retry_After="7")
     reply = made.ask("write", expected=204)
@@ -143,18 +143,18 @@ def test_an_answer_is_a_reply_and_no_trouble(
     assert reply.headers["retry-after"] == "7"
 
 
-def test_it_is_told_where_not_all_of_a_body_came(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The status counts by itself."""
+def test_an_incomplete_body_is_marked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The status counts alone."""
     made, transport = client(monkeypatch)
     transport.act = lambda: answer(400, b"some", whole=False)
     reply = made.ask("write")
     assert (reply.status, reply.body, reply.whole) == (400, b"some", False)
 
 
-def test_an_answer_that_came_too_late_is_a_server_that_is_slow(
+def test_a_late_answer_is_a_slow_server(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Its status is known, and nobody knows whether all of it was carried out."""
+    """Its status is known, but not whether the request was executed completely."""
     made, transport = client(monkeypatch)
 
     def act() -> Answer:
@@ -174,7 +174,7 @@ def test_an_answer_that_came_too_late_is_a_server_that_is_slow(
 
 
 def test_a_body_has_all_the_time_of_a_statement(monkeypatch: pytest.MonkeyPatch) -> None:
-    """InfluxDB 1 sends the head of an answer at once, and its rows when the statement is done."""
+    """InfluxDB 1 sends the head of an answer at once, and its rows after the statement."""
     made, transport = client(monkeypatch)
     made._deadline = 600.0
     left: list[float] = []
@@ -191,7 +191,7 @@ def test_a_body_has_all_the_time_of_a_statement(monkeypatch: pytest.MonkeyPatch)
 
 
 @pytest.mark.parametrize("failure", [None, KeyError()])
-def test_each_request_is_a_sign_of_life(
+def test_each_request_calls_progress(
     monkeypatch: pytest.MonkeyPatch, failure: Exception | None
 ) -> None:
     """However it ended."""
@@ -205,7 +205,7 @@ def test_each_request_is_a_sign_of_life(
 
 
 def test_a_failure_does_not_outlive_its_request(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its frames hold what was sent, perhaps half a megabyte."""
+    """Its frames refer to the sent data, perhaps half a megabyte."""
     made, transport = client(monkeypatch)
     failures: list[weakref.ref[Exception]] = []
 
@@ -230,7 +230,7 @@ def test_a_failure_does_not_outlive_its_request(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_a_secret_in_the_version_is_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
-    """`check` and `watch` show what a server says it is."""
+    """`check` and `watch` show the server's version."""
     made, transport = client(monkeypatch, user="me", password="S3cret")
     transport.act = lambda: answer(204, X_Influxdb_Version="S3cret")
     made.ping()

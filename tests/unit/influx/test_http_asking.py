@@ -1,4 +1,4 @@
-"""The HTTP client: what it asks, and when once more."""
+"""The HTTP client: its requests, and when it repeats them."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from tests.unit.influx.http_by_hand import Asked, answer, client, failing
 TEXT = "text/plain; charset=utf-8"
 
 
-def test_a_request_goes_out_as_it_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    """By POST, with 200 for a good answer unless another one is expected."""
+def test_a_request_is_sent_as_called(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With POST, and 200 as good answer unless another status is expected."""
     made, transport = client(monkeypatch)
     assert made.ask("write", params={"db": "a b&"}, data=b"dc Soc=1.5", expected=204).ok
     assert not made.ask("any", "GET").ok
@@ -27,8 +27,8 @@ def test_a_request_goes_out_as_it_is_asked_for(monkeypatch: pytest.MonkeyPatch) 
     ]
 
 
-def test_a_ping_finds_out_which_server_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    """By an answer of whatever status; without one it stays what it was."""
+def test_a_ping_determines_the_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By an answer with any status; without an answer nothing changes."""
     made, transport = client(monkeypatch)
     transport.act = lambda: answer(204, X_Influxdb_Version="v2.7.1")
     reply = made.ping()
@@ -51,10 +51,10 @@ ENDED = (
 
 
 @pytest.mark.parametrize("failure", ENDED)
-def test_a_kept_connection_that_has_ended_is_replaced_at_once(
+def test_a_closed_persistent_connection_is_replaced_at_once(
     monkeypatch: pytest.MonkeyPatch, failure: Exception
 ) -> None:
-    """The server has had it open for long enough, which is no failure; the request goes again."""
+    """The server's idle timeout is not a failure; the request is repeated."""
     made, transport = client(monkeypatch)
 
     def act() -> Answer:
@@ -70,10 +70,10 @@ def test_a_kept_connection_that_has_ended_is_replaced_at_once(
 
 
 @pytest.mark.parametrize("failure", ENDED)
-def test_a_request_is_sent_again_only_once(
+def test_a_request_is_repeated_only_once(
     monkeypatch: pytest.MonkeyPatch, failure: Exception
 ) -> None:
-    """And whatever becomes of it then, the first may have been carried out."""
+    """Whatever its result is then, the server may have executed the first."""
     made, transport = client(monkeypatch)
 
     def act() -> Answer:
@@ -96,10 +96,10 @@ def test_a_request_is_sent_again_only_once(
         (TimeoutError(), False, False),
     ],
 )
-def test_any_other_failure_is_one(
+def test_other_failures_are_not_repeated(
     monkeypatch: pytest.MonkeyPatch, failure: Exception, fresh: bool, late: bool
 ) -> None:
-    """On a new connection, after the deadline, or for another reason nothing is sent again."""
+    """On a new connection, after the deadline, or for another reason."""
     made, transport = client(monkeypatch)
 
     def act() -> Answer:
@@ -113,8 +113,8 @@ def test_any_other_failure_is_one(
     assert len(transport.asked) == 1
 
 
-def test_a_statement_goes_in_the_body(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It may hold a password, and a URL stands in logs."""
+def test_a_statement_is_sent_in_the_body(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may contain a password, and servers log URLs."""
     made, transport = client(monkeypatch)
     transport.act = lambda: answer(200)
     assert made.query("SET PASSWORD FOR \"a b\" = 'ü&='", "my db").ok
@@ -136,10 +136,10 @@ def test_a_statement_goes_in_the_body(monkeypatch: pytest.MonkeyPatch) -> None:
         ({"address": "db", "path": "/insert/0/influx"}, "db:8086/insert/0/influx"),
     ],
 )
-def test_where_it_is_can_be_read_by_people(
+def test_the_place_is_readable(
     monkeypatch: pytest.MonkeyPatch, ini: dict[str, str], where: str
 ) -> None:
-    """Address, port and path; an address of IPv6 in brackets."""
+    """Address, port and path; an IPv6 address in brackets."""
     made, _ = client(monkeypatch, **ini)
     assert made.where == where
     assert made.peer == f"InfluxDB at {where}"

@@ -1,4 +1,4 @@
-"""Which database it is: what is asked, and what counts as an answer."""
+"""Which database it is: the requests, and what counts as identification."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ NO = reply(403)
 
 
 def asked(*answers: Reply, pings: list[object], write: dict[str, str] | None = None) -> Answers:
-    """Find out once, with these answers behind the ping; return the client."""
+    """Determine the server once, with these answers after the ping; return the client."""
     http = Answers()
     http.pings = pings  # type: ignore[assignment]
     http.replies = list(answers)
@@ -25,8 +25,8 @@ def asked(*answers: Reply, pings: list[object], write: dict[str, str] | None = N
     return http
 
 
-def test_what_says_who_it_is_is_asked_once() -> None:
-    """Until it is forgotten."""
+def test_an_identified_server_is_asked_once() -> None:
+    """Until `forget`."""
     http = Answers()
     http.pings = [ONE]
     identity = Identity(http, Diagnosis(DEFAULTS, CONFIG))  # type: ignore[arg-type]
@@ -38,8 +38,8 @@ def test_what_says_who_it_is_is_asked_once() -> None:
     assert http.requests == ["ping"] * 2
 
 
-def test_who_does_not_answer_is_asked_nothing_more() -> None:
-    """The reason is that of the request."""
+def test_a_server_without_an_answer_gets_no_further_request() -> None:
+    """The Trouble is that of the request."""
     http = Answers()
     http.pings = [AWAY]
     identity = Identity(http, Diagnosis(DEFAULTS, CONFIG))  # type: ignore[arg-type]
@@ -68,20 +68,20 @@ def test_who_does_not_answer_is_asked_nothing_more() -> None:
         ([NO, NO, NO], WRITE, ["SHOW DATABASES", LIST, []], None),
     ],
 )
-def test_behind_a_proxy_that_keeps_pings_it_is_looked_for(
+def test_behind_a_proxy_that_blocks_pings_other_requests_are_tried(
     answers: list[Reply],
     write: dict[str, str] | None,
     requests: list[object],
     dialect: Dialect | None,
 ) -> None:
-    """By what shows it; a write without a line comes last, and not where only a look is wanted."""
+    """A write without a line is the last of them, and only for a write."""
     http = asked(*answers, pings=[NO], write=write)
     assert http.requests == ["ping", *requests]
     assert http.server.dialect is dialect
 
 
 def test_on_another_connection_it_is_asked_again() -> None:
-    """Which may lead to something else by now."""
+    """That may lead to another server."""
     http = Answers()
     http.pings = [ONE, ONE, UNKNOWN]
     identity = Identity(http, Diagnosis(DEFAULTS, CONFIG))  # type: ignore[arg-type]
@@ -108,5 +108,5 @@ def test_on_another_connection_it_is_asked_again() -> None:
     ],
 )
 def test_a_list_of_databases_is_read(body: bytes, names: set[str] | None) -> None:
-    """Anything else is none."""
+    """Any other answer is none."""
     assert databases_in(body) == names

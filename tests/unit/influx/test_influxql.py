@@ -1,4 +1,4 @@
-"""Statements as texts: quoting, durations, and two texts that say the same."""
+"""Statements as texts: quoting, durations, and the comparison of statements."""
 
 import pytest
 from hypothesis import example, given
@@ -13,7 +13,7 @@ from bat2influx.influx.influxql import DAY, FOREVER, HOUR
 @example("\\")
 @example("a\nb")
 def test_a_quoted_name_is_one_token_and_reads_back(text: str) -> None:
-    """Whatever a name holds, nothing of it gets out of its quotes."""
+    """Whatever a name contains, nothing leaves its quotes."""
     statement = f"GRANT WRITE ON {influxql.quote_name(text)} TO {influxql.quote_name('u')}"
     assert influxql.tokens(statement) == ("GRANT", "WRITE", "ON", text, "TO", "u")
 
@@ -22,14 +22,14 @@ def test_a_quoted_name_is_one_token_and_reads_back(text: str) -> None:
 @example("'; DROP DATABASE battery; --")
 @example("\\'")
 def test_a_quoted_string_is_one_token(text: str) -> None:
-    """Whatever a password holds, nothing of it gets out of its quotes."""
+    """Whatever a password contains, nothing leaves its quotes."""
     quoted = influxql.quote_string(text)
     assert influxql.tokens(f"{quoted} END") == (quoted, "END")
 
 
 @given(st.text(min_size=1).filter(lambda text: text not in "CREATE USER WITH PASSWORD '…'"))
-def test_a_password_is_in_no_statement_that_is_shown(password: str) -> None:
-    """Neither in what is printed, nor in a repr."""
+def test_a_password_is_in_no_printed_statement(password: str) -> None:
+    """Neither in `shown`, nor in a repr."""
     for statement in (
         influxql.create_user("", password),
         influxql.set_password("", password),
@@ -65,7 +65,7 @@ def test_a_duration_is_a_number_and_a_unit(text: str, seconds: int) -> None:
     ],
 )
 def test_anything_else_is_no_duration(text: str) -> None:
-    """The error says what it must be, in one short line."""
+    """The error names the valid form, in one short line."""
     with pytest.raises(ValueError, match=r"must be .* or forever") as error:
         influxql.parse_duration(text)
     assert len(str(error.value)) < 120
@@ -73,7 +73,7 @@ def test_anything_else_is_no_duration(text: str) -> None:
 
 
 def test_the_least_duration_may_be_longer() -> None:
-    """Which the error says."""
+    """The error names it."""
     assert influxql.parse_duration("7d", 7 * DAY) == 7 * DAY
     with pytest.raises(ValueError, match="must be from 7d to"):
         influxql.parse_duration("167h", 7 * DAY)
@@ -81,7 +81,7 @@ def test_the_least_duration_may_be_longer() -> None:
 
 @given(st.integers(min_value=1, max_value=36_500 * DAY))
 def test_a_duration_reads_back(seconds: int) -> None:
-    """As it stands in a statement, and as the server says it."""
+    """From a statement, and from the server's form."""
     assert influxql.parse_duration(influxql.duration(seconds), 1) == seconds
     hours, rest = divmod(seconds, HOUR)
     minutes, rest = divmod(rest, 60)
@@ -91,7 +91,7 @@ def test_a_duration_reads_back(seconds: int) -> None:
 
 
 def test_two_statements_are_the_same_whatever_their_quotes() -> None:
-    """A server drops the quotes that need not be, and writes 1d for 24h."""
+    """A server drops unnecessary quotes, and prints 1d for 24h."""
     ours = 'SELECT mean("V") AS "V" FROM "b"."raw"."d c" GROUP BY time(60m), *'
     its = 'SELECT mean(V) AS V FROM b.raw."d c" GROUP BY time(1h), *'
     assert influxql.tokens(ours) == influxql.tokens(its)
@@ -115,15 +115,15 @@ LONG = 64 * 1024  # characters: the longest answer of a database has as many
     ],
     ids=["double", "single", "backslashes", "ends of lines", "in turn", "closed", "digits"],
 )
-def test_a_quote_that_is_not_closed_takes_the_rest(text: str, parts: int) -> None:
-    """One by one, 64 KiB of odd quotes took a minute, and setup-db has no deadline for that."""
+def test_an_unclosed_quote_takes_the_rest(text: str, parts: int) -> None:
+    """Otherwise 64 KiB of quotes took a minute, and setup-db has no deadline for that."""
     found = influxql.tokens(text)
     assert len(found) == parts
     assert len(text) <= LONG
 
 
-def test_so_many_parts_are_read_as_are_asked_for() -> None:
-    """The first ones."""
+def test_the_number_of_parts_can_be_limited() -> None:
+    """The first ones are returned."""
     assert influxql.tokens('CREATE CONTINUOUS QUERY "a b" ON c', 4) == (
         "CREATE",
         "CONTINUOUS",

@@ -35,7 +35,7 @@ TIME = st.integers(1, 2**62)
 def test_lines_are_those_of_the_influxdb_package(
     measurement: str, tags: dict[str, str], site: str, field: str, value: float, time_ns: int
 ) -> None:
-    """For every name and value that can occur, the line is the one that the package writes."""
+    """For every possible name and value the line is the one that the package writes."""
     line = Encoder(measurement, tuple(tags.items())).encode(Reading(time_ns, site, field, value))
     point = {
         "measurement": measurement,
@@ -53,8 +53,8 @@ ROWS = st.lists(st.tuples(SERIES, VALUE.filter(math.isfinite), TIME), max_size=9
 
 
 @given(st.lists(st.tuples(st.just("") | NAME, ROWS), max_size=3))
-def test_rows_are_the_lines_of_their_readings(sites: list[tuple[str, list[Row]]]) -> None:
-    """Whatever has come before, of the same site or of another."""
+def test_rows_have_the_lines_of_their_values(sites: list[tuple[str, list[Row]]]) -> None:
+    """Whatever came before, of the same site or of another."""
     encoder = Encoder("dc", (("a", "b"),), ("portal", "service", "instance"))
     for site, rows in sites * 2:
         assert encoder.lines(site, rows) == [
@@ -63,8 +63,8 @@ def test_rows_are_the_lines_of_their_readings(sites: list[tuple[str, list[Row]]]
         ]
 
 
-def test_the_heads_that_are_kept_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of all sites together; the devices of a fleet come and go."""
+def test_the_cached_heads_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of all sites together; devices of a fleet come and go."""
     monkeypatch.setattr(lineprotocol, "MOST_HEADS", 10)
     encoder = Encoder("dc", (), ("portal",))
     for number in range(35):
@@ -84,7 +84,7 @@ def test_a_whole_number_is_still_a_float() -> None:
 
 
 def test_tags_come_in_order_and_site_is_one_of_them() -> None:
-    """Tags are sorted by name, as InfluxDB likes it best."""
+    """Tags are sorted by name, as InfluxDB recommends."""
     encoder = Encoder("dc", (("where", "cellar left"), ("a", "b=c")))
     line = encoder.encode(Reading(7, "boat", "Soc", 50.5))
     assert line == rb"dc,a=b\=c,site=boat,where=cellar\ left Soc=50.5 7"
@@ -97,8 +97,8 @@ STAMPS = st.sampled_from(
 
 
 @given(st.lists(STAMPS | st.integers(10**18, 10**19 - 1).map(lambda number: b" %d" % number)))
-def test_the_oldest_stamp_is_the_least_of_all(ends: list[bytes]) -> None:
-    """Whatever lines there are beside that have none, or an odd one."""
+def test_the_oldest_timestamp_is_the_smallest(ends: list[bytes]) -> None:
+    """Lines without one, or with an invalid one, do not count."""
     lines = [b"dc V=1" + end for end in ends]
     stamps = [stamp for line in lines if (stamp := stamp_of(line)) is not None]
     assert oldest_stamp(lines) == min(stamps, default=None)

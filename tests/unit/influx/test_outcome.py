@@ -1,4 +1,4 @@
-"""The outcome of a batch: nothing is decided as long as nobody has said so."""
+"""The outcome of a batch: nothing is decided at the beginning."""
 
 from bat2influx.influx.outcome import Outcome, RejectedLine
 
@@ -11,14 +11,14 @@ def test_an_outcome_begins_with_nothing_decided() -> None:
 
 
 def test_two_outcomes_have_no_list_in_common() -> None:
-    """A line that is rejected in one batch is not in the next."""
+    """A line that is rejected in one batch is not rejected in the next."""
     first, second = Outcome(), Outcome()
     first.rejected.append(RejectedLine(b"x", "bad"))
     first.undecided.append(b"y")
     assert (second.rejected, second.undecided) == ([], [])
 
 
-def test_rejected_lines_are_told_apart_by_line_and_reason() -> None:
+def test_rejected_lines_differ_by_line_and_reason() -> None:
     """They can be looked up in a set."""
     made = {RejectedLine(b"x", "bad"), RejectedLine(b"x", "bad"), RejectedLine(b"x", "old")}
     assert len(made) == 2

@@ -1,4 +1,4 @@
-"""The `influxdb` package, on our way to the database."""
+"""The `influxdb` package, over an HttpClient."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ STATEMENT = "SET PASSWORD FOR \"a b\" = 'ü&='"
 
 
 def run(monkeypatch: pytest.MonkeyPatch, act: Callable[[], Any]) -> tuple[Reply, list[Any]]:
-    """Run a statement; return its reply, and what was asked."""
+    """Run a statement; return its reply, and the request."""
     http, transport = client(monkeypatch)
     transport.act = act
     return Package(http).query(STATEMENT), transport.asked
 
 
-def test_a_statement_goes_out_as_those_of_the_client_do(monkeypatch: pytest.MonkeyPatch) -> None:
-    """In the body; what was answered comes back as it is."""
+def test_a_statement_is_sent_like_those_of_the_client(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the body; the answer is returned unchanged."""
     reply, asked = run(monkeypatch, lambda: answer(200, b'{"results":[]}'))
     assert (reply.status, reply.ok, reply.body) == (200, True, b'{"results":[]}')
     http, transport = client(monkeypatch)
@@ -31,8 +31,8 @@ def test_a_statement_goes_out_as_those_of_the_client_do(monkeypatch: pytest.Monk
     assert asked == transport.asked
 
 
-def test_it_is_the_package_that_asks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """By its client, once."""
+def test_the_package_makes_the_request(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Through its client, once."""
     asked: list[tuple[object, ...]] = []
     request = InfluxDBClient.request
 
@@ -54,17 +54,17 @@ def test_it_is_the_package_that_asks(monkeypatch: pytest.MonkeyPatch) -> None:
         lambda: answer(307, Location="http://elsewhere/"),
     ],
 )
-def test_whatever_is_answered_the_package_makes_nothing_of_it(
+def test_the_package_gets_no_answer(
     monkeypatch: pytest.MonkeyPatch, act: Callable[[], Any]
 ) -> None:
-    """It would raise, unpack, or follow."""
+    """Otherwise it would raise, unpack, or follow."""
     reply, asked = run(monkeypatch, act)
     made = act()
     assert (reply.status, reply.body, len(asked)) == (made.status, made.body, 1)
 
 
 def test_a_failure_is_a_reply_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    """In our words, and without a second try."""
+    """With this program's text, and without a second attempt."""
     reply, asked = run(monkeypatch, failing(ConnectionRefusedError(111, "Connection refused")))
     assert reply.trouble
     assert "connection refused" in reply.trouble.text

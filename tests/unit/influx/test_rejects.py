@@ -1,4 +1,4 @@
-"""What rows are known to be refused: learned, explained, sorted out, and forgotten again."""
+"""Known causes of rejection: learned, compared, sorted, and forgotten."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ NO_STAMP = b"dc Soc=1.5"
 
 
 def knowing(*reasons: Answer, part: list[bytes] = POWER[:1]) -> KnownRejects:
-    """Return what has learned that `part` is refused for each of the reasons."""
+    """Return a KnownRejects that has learned that `part` is rejected for each of the reasons."""
     known = KnownRejects()
     for reason in reasons:
         known.learn(part, reason)
     return known
 
 
-def test_as_long_as_nothing_is_known_all_is_sent_together() -> None:
-    """And nothing where there is nothing to send."""
+def test_without_a_known_cause_all_is_sent_together() -> None:
+    """And nothing if there is nothing to send."""
     assert KnownRejects().sort(ALL) == [ALL]
     assert KnownRejects().sort([]) == []
 
@@ -46,7 +46,7 @@ def test_as_long_as_nothing_is_known_all_is_sent_together() -> None:
 
 @pytest.mark.parametrize("reason", [TYPE, SERIES, COLUMN, REFUSED])
 def test_a_field_is_learned_from_one_row(reason: Answer) -> None:
-    """It is sent by itself, after what is sound; the last of the parts is sent first."""
+    """It is sent separately, after the good rows; the last part is sent first."""
     known = KnownRejects()
     assert known.learn(POWER[:1], reason)
     assert known.sort(ALL) == [POWER, SOC]
@@ -54,7 +54,7 @@ def test_a_field_is_learned_from_one_row(reason: Answer) -> None:
     assert known.sort(POWER) == [POWER]
 
 
-def test_what_is_wrong_with_one_row_is_nothing_to_learn() -> None:
+def test_a_bad_single_row_teaches_nothing() -> None:
     """The next row of that field may be good."""
     known = KnownRejects()
     assert not known.learn(POWER[:1], PARSE)
@@ -62,7 +62,7 @@ def test_what_is_wrong_with_one_row_is_nothing_to_learn() -> None:
 
 
 def test_an_age_is_learned_from_the_newest_row_beyond_it() -> None:
-    """What is as old or older is sent by itself, whatever its field."""
+    """Rows as old or older are sent separately, whatever their field."""
     known = KnownRejects()
     assert known.learn(POWER[:2], AGE)
     old, new = [*SOC[:2], *POWER[:2]], [SOC[2], POWER[2]]
@@ -78,15 +78,15 @@ def test_an_older_row_beyond_the_age_is_nothing_new() -> None:
     assert known.explains(ALL, AGE)
 
 
-def test_what_is_learned_twice_is_nothing_new_the_second_time() -> None:
-    """So that the rest of a batch is not sorted anew for each row."""
+def test_a_known_cause_is_not_new_a_second_time() -> None:
+    """So that the rest of a batch is not sorted again for each row."""
     known = knowing(TYPE)
     assert not known.learn(POWER[1:], TYPE)
     assert known.learn(SOC[:1], TYPE)
 
 
-def test_each_kind_is_a_part_of_its_own() -> None:
-    """Two fields, and what is too old whatever its field."""
+def test_each_cause_is_a_separate_part() -> None:
+    """Two fields, and old rows of any field."""
     known = knowing(TYPE)
     known.learn(SOC[:1], SERIES)
     known.learn([b"dc Voltage=1.5 %d" % START], AGE)
@@ -104,8 +104,8 @@ def test_the_tags_belong_to_the_field() -> None:
     assert knowing(TYPE).sort([*POWER, *other]) == [POWER, other]
 
 
-def test_a_row_without_a_stamp_is_never_too_old() -> None:
-    """A damaged file may hold one."""
+def test_a_row_without_a_timestamp_is_never_too_old() -> None:
+    """A damaged file may contain one."""
     known = knowing(AGE, part=POWER[2:])
     assert known.sort([*SOC, NO_STAMP]) == [SOC, [NO_STAMP]]
 
@@ -125,10 +125,8 @@ def test_a_row_without_a_stamp_is_never_too_old() -> None:
         (POWER, AGE, False),
     ],
 )
-def test_a_field_explains_what_it_was_learned_for(
-    part: list[bytes], reason: Answer, explained: bool
-) -> None:
-    """The same reason, and rows of that field alone."""
+def test_a_field_explains_its_own_cause(part: list[bytes], reason: Answer, explained: bool) -> None:
+    """The same reason, and rows of that field only."""
     assert knowing(TYPE).explains(part, reason) is explained
 
 
@@ -142,16 +140,16 @@ def test_a_field_explains_what_it_was_learned_for(
         (POWER[:1], TYPE, False),
     ],
 )
-def test_an_age_explains_what_is_as_old(part: list[bytes], reason: Answer, explained: bool) -> None:
-    """All rows have to be, of whatever field."""
+def test_an_age_explains_rows_as_old(part: list[bytes], reason: Answer, explained: bool) -> None:
+    """If all rows are, of whatever field."""
     assert knowing(AGE, part=POWER[:2]).explains(part, reason) is explained
 
 
 # What is forgotten
 
 
-def test_a_field_that_is_accepted_is_forgotten() -> None:
-    """It goes with the others again; what is known of others stays."""
+def test_an_accepted_field_is_forgotten() -> None:
+    """It is sent with the others again; other causes stay."""
     known = knowing(TYPE)
     known.learn(SOC[:1], SERIES)
     known.accepted(POWER[:1])
@@ -161,7 +159,7 @@ def test_a_field_that_is_accepted_is_forgotten() -> None:
 
 
 def test_an_age_is_forgotten_once_something_as_old_is_accepted() -> None:
-    """Newer rows that are accepted say nothing about it."""
+    """Newer accepted rows prove nothing about it."""
     known = knowing(AGE, part=POWER[:2])
     known.accepted([POWER[2], NO_STAMP])
     assert known.explains(POWER[:2], AGE)
@@ -170,8 +168,8 @@ def test_an_age_is_forgotten_once_something_as_old_is_accepted() -> None:
     assert not known.explains(POWER[:1], AGE)
 
 
-def test_acceptance_of_what_is_not_known_changes_nothing() -> None:
-    """Nor does it for an age, where none is known."""
+def test_acceptance_without_a_known_cause_changes_nothing() -> None:
+    """Nor does it for an age, if none is known."""
     known = knowing(TYPE)
     known.accepted(SOC)
     assert known.sort(ALL) == [POWER, SOC]
@@ -184,15 +182,15 @@ def test_acceptance_of_what_is_not_known_changes_nothing() -> None:
 
 
 def test_the_type_of_a_field_is_that_of_a_day() -> None:
-    """Another shard may have another, and its rows are good."""
+    """Another shard may have another type, and its rows are good."""
     other = lines("Power", 2, start=START + 7 * 86_400 * 10**9)
     known = knowing(TYPE)
     assert known.sort([*POWER, *other]) == [POWER, other]
     assert not known.explains([*POWER, *other], TYPE)
 
 
-def test_what_is_known_is_bounded() -> None:
-    """The oldest is forgotten, and would be found again by halves."""
+def test_known_causes_are_bounded() -> None:
+    """The oldest is forgotten, and would be determined again by halving."""
     known = KnownRejects()
     for day in range(MOST_KNOWN + 1):
         known.learn([b"dc Soc=1.5 %d" % (day * 86_400 * 10**9)], TYPE)

@@ -1,4 +1,4 @@
-"""Secrets in what a database says: in whatever form they come back, they are hidden."""
+"""Secrets in a database's texts are hidden in every form."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PASSWORD = "Ge heim:\"ni's/§%&<"
 
 
 def forms(secret: str, user: str) -> dict[str, str]:
-    """Return in what forms a server may repeat a secret."""
+    """Return the forms in which a server may repeat a secret."""
     return {
         "as it is": secret,
         "JSON": json.dumps(secret),
@@ -47,7 +47,7 @@ def forms(secret: str, user: str) -> dict[str, str]:
 
 
 def go_json(secret: str) -> str:
-    """Return it as InfluxDB and VictoriaMetrics write JSON."""
+    """Return it in the JSON of InfluxDB and VictoriaMetrics."""
     text = json.dumps(secret, ensure_ascii=False)[1:-1]
     for char in "&<>":
         text = text.replace(char, f"\\u{ord(char):04x}")
@@ -69,10 +69,10 @@ def test_a_secret_is_hidden_in_each_form(name: str, secret: str, kind: str) -> N
 
 @pytest.mark.parametrize("before", ["", "a", "ab", '{"user":"me","password":"'])
 @pytest.mark.parametrize("encode", [base64.b64encode, base64.urlsafe_b64encode])
-def test_in_base64_it_may_stand_in_the_middle_of_a_text(
+def test_in_base64_a_secret_may_be_within_a_text(
     before: str, encode: Callable[[bytes], bytes]
 ) -> None:
-    """But for a character at each end, which has bits of what is beside it."""
+    """Except for a character at each end, which shares bits with its neighbour."""
     secret = "apiv3_x-Y?>~ÿ"
     shown = mask_of(replace(DEFAULTS, token=secret))(encode(f"{before}{secret}z".encode()).decode())
     assert "…" in shown
@@ -80,13 +80,13 @@ def test_in_base64_it_may_stand_in_the_middle_of_a_text(
 
 
 def test_of_several_logins_none_is_shown() -> None:
-    """An administrator's, the file's, and what is from elsewhere."""
+    """An administrator's, the file's, and those from elsewhere."""
     admin, own = replace(DEFAULTS, user="a", password="one"), replace(DEFAULTS, password="twoo")
     assert mask_of(admin, own, more=["three3"])("one twoo three3") == "… … …"
 
 
-def test_a_long_text_is_gone_through_in_no_time() -> None:
-    """Whatever it is made of: it may be 64 KiB of a peer's."""
+def test_a_long_text_is_searched_quickly() -> None:
+    """Whatever it contains: it may be 64 KiB from a peer."""
     mask = mask_of(replace(DEFAULTS, user="me", password="aaaaaaaa b", token=PASSWORD))
     for part in ("a", "\t", "a\t", "\\", "%25", "&amp;", "&#0", "\\u0061", "aaaaaaaa "):
         started = time.process_time()
@@ -95,10 +95,10 @@ def test_a_long_text_is_gone_through_in_no_time() -> None:
 
 
 def test_a_secret_of_a_letter_does_not_hide_the_text() -> None:
-    """It is hidden where it stands by itself."""
+    """It is hidden only as a separate word."""
     assert mask_of(replace(DEFAULTS, token="t"))("not t, that") == "not …, that"
 
 
-def test_where_there_is_no_secret_nothing_is_hidden() -> None:
-    """An empty password is in every text."""
+def test_without_a_secret_nothing_is_hidden() -> None:
+    """An empty password would be in every text."""
     assert mask_of(replace(DEFAULTS, user="me"))("me: no") == "me: no"

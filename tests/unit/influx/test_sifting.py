@@ -1,4 +1,4 @@
-"""What becomes of each row of a batch, request by request, and against servers of each kind."""
+"""The outcome for each row of a batch, request by request, with servers of each kind."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def sift(
     *,
     signed: bool = False,
 ) -> tuple[Outcome, list[list[bytes]]]:
-    """Return what becomes of a batch, and the requests."""
+    """Return the outcome of a batch, and the requests."""
     sifted = (sieve or Sieve(advice)).begin(batch)
     requests = []
     while (part := sifted.next_part()) is not None:
@@ -53,12 +53,12 @@ def sift(
 
 
 def refusing(*bad: bytes, answer: Answer = BAD) -> Server:
-    """Return a server that refuses all of a batch with one of these rows, and takes any other."""
+    """Return a server that rejects a batch with one of these rows, and accepts any other."""
     return lambda part: answer if {*bad} & {*part} else STORED
 
 
 def naming(*bad: bytes, answer: Answer = BAD) -> Server:
-    """Return one that names the first of them, as InfluxDB 3 does."""
+    """Return a server that names the first of them, as InfluxDB 3 does."""
 
     refusal = answer
 
@@ -72,12 +72,12 @@ def naming(*bad: bytes, answer: Answer = BAD) -> Server:
 
 
 def always(answer: Answer) -> Server:
-    """Return one that answers the same to all."""
+    """Return a server with the same answer to every request."""
     return lambda _: answer
 
 
-def test_what_is_stored_is_accepted() -> None:
-    """In one request; an empty batch takes none."""
+def test_stored_rows_are_accepted() -> None:
+    """In one request; an empty batch needs none."""
     assert sift(always(STORED), lines(count=5))[0] == Outcome(accepted=5)
     assert sift(always(STORED), []) == (Outcome(), [])
 
@@ -85,21 +85,21 @@ def test_what_is_stored_is_accepted() -> None:
 @pytest.mark.parametrize("bad", range(5))
 @pytest.mark.parametrize("kind", [refusing, naming])
 def test_a_bad_row_is_rejected_alone(kind: Callable[..., Server], bad: int) -> None:
-    """Wherever it stands, for the server has taken the others."""
+    """Wherever it is, because the server has accepted the others."""
     batch = lines(count=5)
     outcome, requests = sift(kind(batch[bad]), batch)
     assert outcome == Outcome(accepted=4, rejected=[RejectedLine(batch[bad], CAUSE)])
     assert len(requests) <= 7
 
 
-def test_a_row_that_the_server_names_takes_one_request_more() -> None:
-    """The rest goes in one request."""
+def test_a_named_row_takes_one_more_request() -> None:
+    """The rest is sent in one request."""
     batch = lines(count=100)
     assert [len(part) for part in sift(naming(batch[7]), batch)[1]] == [100, 99]
 
 
-def test_a_name_that_does_not_fit_the_row_is_no_proof() -> None:
-    """Then the row is found by halves."""
+def test_a_quotation_that_does_not_match_is_no_proof() -> None:
+    """Then the row is determined by halving."""
     batch = lines(count=8)
     odd = Answer(Meaning.BAD_ROW, PARSE, ((0, "dc Voltage=7.5"), (99, "dc")))
     outcome, _ = sift(refusing(batch[5], answer=odd), batch)
@@ -111,16 +111,16 @@ def test_a_name_that_does_not_fit_the_row_is_no_proof() -> None:
 
 @pytest.mark.parametrize("count", [1, 200])
 @pytest.mark.parametrize("answer", [BAD, REFUSED, TOO_LARGE, KEPT])
-def test_what_refuses_all_rejects_nothing(answer: Answer, count: int) -> None:
-    """All rows are kept, after few requests, and that is told."""
+def test_a_server_that_rejects_all_rejects_no_row(answer: Answer, count: int) -> None:
+    """All rows stay queued, after few requests, with a Trouble."""
     outcome, requests = sift(always(answer), batch := lines(count=count))
     assert (outcome.accepted, outcome.rejected, outcome.undecided) == (0, [], batch)
     assert outcome.trouble
     assert len(requests) <= (2 * count if answer is BAD else 30)
 
 
-def test_a_type_refused_of_all_rows_is_kept_without_trying_each() -> None:
-    """Its field is known by then, and nothing proves that others would be taken."""
+def test_a_type_rejected_for_all_rows_stays_queued_without_trying_each() -> None:
+    """Its field is known by then, and no accepted row is proof."""
     batch = lines("Power", 500)
     outcome, requests = sift(always(CONFLICT), batch)
     assert (outcome.undecided, outcome.rejected) == (batch, [])
@@ -129,8 +129,8 @@ def test_a_type_refused_of_all_rows_is_kept_without_trying_each() -> None:
     assert len(requests) <= 12
 
 
-def test_a_row_taken_before_on_the_same_connection_is_proof() -> None:
-    """On another one, which may lead to another server, where the answer says whose it is."""
+def test_a_row_accepted_before_on_the_same_connection_is_proof() -> None:
+    """On another connection only if the answer identifies the server."""
     bad = lines(count=1)
     rejected = [RejectedLine(bad[0], CAUSE)]
     for connection, signed, failed, found in (
@@ -150,8 +150,8 @@ def test_a_row_taken_before_on_the_same_connection_is_proof() -> None:
 
 
 @pytest.mark.parametrize("odd", [0, 3, 7, 31])
-def test_a_row_refused_for_an_unknown_reason_is_kept_and_holds_up_no_other(odd: int) -> None:
-    """Nobody knows that it is the row; the others are stored, and it is told."""
+def test_a_row_rejected_for_an_unknown_reason_stays_queued_alone(odd: int) -> None:
+    """The row may not be the cause; the others are stored, and there is a Trouble."""
     batch = lines(count=32)
     outcome, _ = sift(refusing(batch[odd], answer=REFUSED), batch)
     assert (outcome.accepted, outcome.rejected, outcome.undecided) == (31, [], [batch[odd]])
@@ -159,16 +159,16 @@ def test_a_row_refused_for_an_unknown_reason_is_kept_and_holds_up_no_other(odd: 
     assert "rejects 1 value (odd)" in outcome.trouble.text
 
 
-def test_a_trouble_in_the_middle_keeps_what_is_decided() -> None:
-    """The rest is undecided, in its order; what goes with the trouble goes with the outcome."""
+def test_a_trouble_in_the_middle_keeps_decisions() -> None:
+    """The rest is undecided, in its order; the outcome has the Trouble's details."""
     batch = lines(count=8)
     answers = iter([BAD, STORED, BAD, BAD, BAD, KEPT])
     outcome, _ = sift(lambda _: next(answers), batch)
     assert outcome == Outcome(4, [RejectedLine(batch[3], CAUSE)], batch[:3], AWAY, 7.0, True)
 
 
-def test_a_line_that_stands_there_twice_is_counted_twice() -> None:
-    """It is one row to the server, and two values that were handed over."""
+def test_a_duplicate_line_is_counted_twice() -> None:
+    """It is one row for the server, and two values for the queue."""
     one, two, bad = lines(count=3)
     outcome, requests = sift(refusing(bad), [one, bad, one, two, bad])
     assert (outcome.accepted, outcome.undecided) == (3, [])
@@ -177,7 +177,7 @@ def test_a_line_that_stands_there_twice_is_counted_twice() -> None:
 
 
 def test_one_batch_takes_a_bounded_number_of_requests() -> None:
-    """What is left is sent with the next one, and nothing is wrong with that."""
+    """The rest is sent with the next batch, without a Trouble."""
     batch = lines(count=2000)
     bad = {*batch[::2]}
     outcome, requests = sift(lambda part: BAD if bad & {*part} else STORED, batch)
@@ -192,7 +192,7 @@ def test_one_batch_takes_a_bounded_number_of_requests() -> None:
 
 
 def test_a_field_of_another_type_takes_few_requests_and_then_one() -> None:
-    """Its rows are known by their field once one is refused alone, by name or by halves."""
+    """Its rows are known by their field once one is rejected alone, by name or by halving."""
     for kind in (naming, refusing):
         sieve, power = Sieve(advice), lines("Power", 50)
         batch = mixed("Soc", "Power", count=50)
@@ -205,7 +205,7 @@ def test_a_field_of_another_type_takes_few_requests_and_then_one() -> None:
 
 
 def test_a_size_is_remembered() -> None:
-    """A limit in bytes is found once."""
+    """A limit in bytes is determined once."""
     sieve, batch = Sieve(advice), lines(count=100)
     small = sum(map(len, batch)) // 3
 
@@ -217,8 +217,8 @@ def test_a_size_is_remembered() -> None:
     assert all(sum(map(len, part)) <= small for part in requests)
 
 
-def test_a_row_too_large_by_itself_holds_up_no_other() -> None:
-    """It is kept, and told; the others are stored."""
+def test_a_row_too_large_by_itself_delays_no_other() -> None:
+    """It stays queued, with a Trouble; the others are stored."""
     large = b"dc Text=" + b"1" * 900 + b" 17"
     batch = [large, *lines(count=50)]
 
@@ -231,8 +231,8 @@ def test_a_row_too_large_by_itself_holds_up_no_other() -> None:
     assert "rejects even one value of 912 bytes as too large" in outcome.trouble.text
 
 
-def test_a_field_refused_for_an_unknown_reason_is_sent_by_itself() -> None:
-    """The others are stored; one request tells whether it still is."""
+def test_a_field_rejected_for_an_unknown_reason_is_sent_separately() -> None:
+    """The others are stored; one request shows whether the field is still rejected."""
     sieve, power = Sieve(advice), lines("Power", 50)
     batch = mixed("Soc", "Power", count=50)
     for most in (20, 3):
@@ -245,7 +245,7 @@ def test_a_field_refused_for_an_unknown_reason_is_sent_by_itself() -> None:
 
 
 def test_a_batch_that_was_too_slow_is_smaller_the_next_time() -> None:
-    """As over a slow line."""
+    """As on a slow connection."""
     sieve, batch = Sieve(advice), lines(count=1000)
     sifted = sieve.begin(batch)
     part = sifted.next_part()
@@ -260,8 +260,8 @@ def test_a_batch_that_was_too_slow_is_smaller_the_next_time() -> None:
 
 
 @pytest.mark.parametrize("seed", range(60))
-def test_no_good_row_is_ever_rejected_and_each_row_is_somewhere(seed: int) -> None:
-    """Whatever the server takes, names, finds too large or does not take, over several batches."""
+def test_no_good_row_is_ever_rejected_and_no_row_is_lost(seed: int) -> None:
+    """Whatever the server accepts, names, finds too large or rejects, over several batches."""
     chance = random.Random(seed)
     every = mixed("Soc", "Power", "Voltage", count=chance.randrange(1, 60))
     others = [line for line in every if b"Power" not in line]

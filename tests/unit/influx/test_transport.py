@@ -22,7 +22,7 @@ LIMIT = 1000.0  # s; a real clock would not get near its half
 
 
 class Network:
-    """A dialer, and in place of resolver and sockets what takes time by the test's own clock."""
+    """A dialer with stand-ins for resolver and sockets that take time by the test's clock."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now = 0.0
@@ -61,7 +61,7 @@ class Network:
 
 @pytest.fixture
 def network(monkeypatch: pytest.MonkeyPatch) -> Iterator[Network]:
-    """A network in which a name has no address yet, in a request that has LIMIT in all."""
+    """A network in which a name has no address yet, for a request with LIMIT s in total."""
     made = Network(monkeypatch)
     with made.dialer.deadline.within(LIMIT):
         yield made
@@ -70,8 +70,8 @@ def network(monkeypatch: pytest.MonkeyPatch) -> Iterator[Network]:
         sock.close()
 
 
-def test_a_name_has_four_fifths_of_the_time_that_is_left(network: Network) -> None:
-    """So that it ends with a reason of its own, and not by the deadline."""
+def test_resolution_has_four_fifths_of_the_remaining_time(network: Network) -> None:
+    """So that it ends with its own reason, and not by the deadline."""
     network.connecting = {"10.0.0.2": (0.0, None)}
     network.connect()
     network.now = LIMIT / 2
@@ -79,8 +79,8 @@ def test_a_name_has_four_fifths_of_the_time_that_is_left(network: Network) -> No
     assert network.asked == [("db", 8086, 800.0), ("db", 8086, 400.0)]
 
 
-def test_each_address_has_half_of_the_time_that_is_left(network: Network) -> None:
-    """Whatever the ones before have used up; the connected socket then has all the rest."""
+def test_each_address_has_half_of_the_remaining_time(network: Network) -> None:
+    """After the time of earlier ones; the connected socket then has the rest."""
     network.resolving = 200.0
     network.connecting = {
         "10.0.0.2": (400.0, TimeoutError()),
@@ -96,7 +96,7 @@ def test_each_address_has_half_of_the_time_that_is_left(network: Network) -> Non
     assert [sock.fileno() < 0 for sock in network.sockets] == [True, True, False]
 
 
-def test_the_last_address_that_fails_is_the_reason(network: Network) -> None:
+def test_the_last_failed_address_is_the_reason(network: Network) -> None:
     """All sockets are closed, and the server has seen nothing."""
     network.connecting = {"10.0.0.2": (0.0, REFUSED), "10.0.0.3": (0.0, NO_ROUTE)}
     with pytest.raises(OSError, match="No route to host"):
@@ -105,7 +105,7 @@ def test_the_last_address_that_fails_is_the_reason(network: Network) -> None:
 
 
 def test_a_name_without_an_address_is_an_error(network: Network) -> None:
-    """It is one of the network, as any other."""
+    """An error of the network like any other."""
     with pytest.raises(OSError, match="no address"):
         network.connect()
 
@@ -119,8 +119,8 @@ def test_nothing_is_begun_after_the_deadline(network: Network) -> None:
     assert not network.asked
 
 
-def test_a_deadline_that_is_over_among_the_addresses_ends_them(network: Network) -> None:
-    """The address that was under way is the last that was tried."""
+def test_the_deadline_ends_the_attempts(network: Network) -> None:
+    """The present address is the last."""
     dialer = network.dialer
 
     class Cutting(dict[str, Any]):
@@ -144,13 +144,13 @@ def test_a_deadline_that_is_over_among_the_addresses_ends_them(network: Network)
     ],
 )
 def test_a_failed_handshake_has_its_fault(error: Exception, fault: TlsFault) -> None:
-    """And the error that it failed with."""
+    """And the original error."""
     made = HandshakeError(error)
     assert (made.fault, made.error) == (fault, error)
 
 
 class Context:
-    """Takes the place of a context of TLS: `act` is its handshake, on the socket that it took."""
+    """Stands in for a TLS context: `act` is its handshake, on the socket that it took."""
 
     def __init__(self, act: Any) -> None:
         self.names: list[str] = []
@@ -158,7 +158,7 @@ class Context:
         self._act = act
 
     def wrap_socket(self, sock: socket.socket, *, server_hostname: str, **given: object) -> Any:
-        """Take the descriptor out of a socket."""
+        """Take over the socket's descriptor."""
         assert given == {"do_handshake_on_connect": False}
         self.names.append(server_hostname)
         context = self
@@ -177,7 +177,7 @@ class Context:
 
 @pytest.fixture
 def pair() -> Iterator[tuple[socket.socket, socket.socket]]:
-    """Both ends of a connection; the peer waits for 60 s at the most."""
+    """Both ends of a connection; the peer has a timeout of 60 s."""
     ours, theirs = socket.socketpair()
     theirs.settimeout(60.0)
     with ours, theirs:
@@ -188,10 +188,10 @@ def pair() -> Iterator[tuple[socket.socket, socket.socket]]:
     ("host", "name"),
     [("db", "db"), ("db.example.", "db.example"), ("::1", "::1"), ("fe80::1%eth0", "fe80::1")],
 )
-def test_the_name_in_tls_is_that_which_a_certificate_has(
+def test_the_name_for_tls_is_the_name_in_a_certificate(
     network: Network, pair: tuple[socket.socket, socket.socket], host: str, name: str
 ) -> None:
-    """Without a last dot, and without a zone."""
+    """Without a trailing dot, and without a zone."""
     context = Context(lambda: None)
     made = network.dialer.secure(pair[0], host, context, "")  # type: ignore[arg-type]
     assert made is context.sock
@@ -199,10 +199,10 @@ def test_the_name_in_tls_is_that_which_a_certificate_has(
     made.close()
 
 
-def test_the_deadline_reaches_a_socket_on_which_tls_begins(
+def test_the_deadline_ends_a_handshake(
     network: Network, pair: tuple[socket.socket, socket.socket]
 ) -> None:
-    """What was cut fails as that, and not as a handshake."""
+    """This is not reported as a failed handshake."""
 
     def cut() -> None:
         network.dialer.deadline.cut()
@@ -214,10 +214,10 @@ def test_the_deadline_reaches_a_socket_on_which_tls_begins(
 
 
 @pytest.mark.parametrize("error", [openssl("WRONG_VERSION_NUMBER"), OSError(), ValueError("name")])
-def test_a_handshake_that_fails_ends_the_connection(
+def test_a_failed_handshake_closes_the_connection(
     network: Network, pair: tuple[socket.socket, socket.socket], error: Exception
 ) -> None:
-    """Whatever it fails for."""
+    """Whatever the reason."""
 
     def fail() -> None:
         raise error

@@ -1,4 +1,4 @@
-"""The way to a database: what it sends, by which connection, and through which proxy."""
+"""Connections to a database: what is sent, on which connection, and through which proxy."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def _received(sock: socket.socket) -> bytes:
 
 
 class Server:
-    """Takes connections, to which every name leads; each request has the next of `answers`."""
+    """Accepts connections for every name; each request gets the next of `answers`."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.answers: list[bytes] = []
@@ -67,7 +67,7 @@ class Server:
             sock.close()
 
     def close(self) -> None:
-        """End."""
+        """Close."""
         self.answers.clear()
         for sock in self.taken:
             sock.close()
@@ -100,8 +100,8 @@ def head(data: bytes) -> list[str]:
     return data.partition(b"\r\n\r\n")[0].decode().split("\r\n")
 
 
-def test_a_request_has_what_a_server_needs_and_no_more(server: Server) -> None:
-    """With a body its type and length; a question has none."""
+def test_a_request_has_the_necessary_headers_only(server: Server) -> None:
+    """With a body its type and length; without a body neither."""
     server.answers = [GONE, GONE, GONE]
     made = to(path="/influx")
     assert [ask(made).status, ask(made, data=b"").status, ask(made, "GET", b"").status] == [204] * 3
@@ -129,10 +129,10 @@ def test_a_request_has_what_a_server_needs_and_no_more(server: Server) -> None:
         ({}, None),
     ],
 )
-def test_a_login_goes_along_in_utf_8(
+def test_a_login_is_sent_in_utf_8(
     server: Server, monkeypatch: pytest.MonkeyPatch, ini: dict[str, Any], login: str | None
 ) -> None:
-    """That of ~/.netrc where it counts, and where there is no other."""
+    """That of ~/.netrc if the environment counts and there is no other."""
     monkeypatch.setattr(environment, "login_for", {"db.example": ("of netrc", "pw")}.get)
     monkeypatch.setattr(environment, "proxy_for", lambda *_: None)
     server.answers = [GONE]
@@ -150,10 +150,10 @@ def test_a_login_goes_along_in_utf_8(
         ("fe80::1%eth0", 8086, "[fe80::1]:8086"),
     ],
 )
-def test_the_host_is_named_as_it_knows_itself(
+def test_the_host_header_has_the_name_that_the_server_knows(
     server: Server, address: str, port: int, name: str
 ) -> None:
-    """By no zone of ours, without a last dot, and with a port that is not the usual one."""
+    """Without a zone or a trailing dot, and with a port unless it is the usual one."""
     server.answers = [GONE]
     made = Transport(replace(DEFAULTS, address=address, port=port))
     ask(made)
@@ -161,8 +161,8 @@ def test_the_host_is_named_as_it_knows_itself(
     assert server.names == [(address, port)]
 
 
-def test_a_connection_that_the_server_ends_is_not_asked_on(server: Server) -> None:
-    """Whether it says so, or ends it in between, which is seen before a request leaves."""
+def test_a_connection_that_the_server_closes_is_not_used_again(server: Server) -> None:
+    """Whether announced or not, which is detected before a request is sent."""
     server.answers = [CLOSING, GONE, GONE]
     made = to()
     ask(made)
@@ -177,8 +177,8 @@ def test_a_connection_that_the_server_ends_is_not_asked_on(server: Server) -> No
     assert (made.connections, len(server.asked)) == (3, 3)
 
 
-def test_an_answer_that_nobody_asked_for_is_the_end_of_a_connection(server: Server) -> None:
-    """It would be taken for that to the next request."""
+def test_unrequested_data_closes_a_connection(server: Server) -> None:
+    """Otherwise the next request would take it as its answer."""
     server.answers = [GONE, CLOSING]
     made = to()
     ask(made)
@@ -190,8 +190,8 @@ def test_an_answer_that_nobody_asked_for_is_the_end_of_a_connection(server: Serv
     assert made.connections == 2
 
 
-def test_a_failure_ends_the_connection(server: Server) -> None:
-    """The server may have seen the request."""
+def test_a_failure_closes_the_connection(server: Server) -> None:
+    """The server may have received the request."""
     server.answers = [b""]
     made = to()
     with pytest.raises(NoAnswerError):
@@ -200,10 +200,10 @@ def test_a_failure_ends_the_connection(server: Server) -> None:
     assert made.reached
 
 
-def test_what_is_not_connected_has_reached_nobody(
+def test_without_a_connection_reached_is_false(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Whatever became of the request before."""
+    """Whatever happened to the request before."""
 
     def resolve(*_: object) -> list[Any]:
         raise OSError("no name")
@@ -216,7 +216,7 @@ def test_what_is_not_connected_has_reached_nobody(
     assert not made.reached
 
 
-def test_a_transport_that_is_forgotten_ends_its_connection(server: Server) -> None:
+def test_a_deleted_transport_closes_its_connection(server: Server) -> None:
     """As of a database that is no longer configured."""
     server.answers = [GONE, GONE]
     made = to()
@@ -236,13 +236,13 @@ def test_a_transport_that_is_forgotten_ends_its_connection(server: Server) -> No
 
 @pytest.fixture
 def through(monkeypatch: pytest.MonkeyPatch) -> Callable[[Proxy], None]:
-    """Has the environment name a proxy."""
+    """Sets a proxy in the environment."""
     monkeypatch.setattr(environment, "login_for", lambda _: None)
     return lambda proxy: monkeypatch.setattr(environment, "proxy_for", lambda *_: proxy)
 
 
 def test_a_proxy_gets_the_whole_address(server: Server, through: Callable[[Proxy], None]) -> None:
-    """And its login, which the server does not see; it is dialed as any server is."""
+    """And its login, which the server does not see; it is connected like a server."""
     through(Proxy("proxy", 3128, login="Basic cDpw"))
     server.answers = [GONE, GONE]
     made = to(use_environment=True, path="/influx", user="me")
@@ -256,10 +256,10 @@ def test_a_proxy_gets_the_whole_address(server: Server, through: Callable[[Proxy
     assert server.names == [("proxy", 3128)]
 
 
-def test_a_proxy_does_not_count_unless_it_is_asked_for(
+def test_a_proxy_counts_only_if_configured(
     server: Server, through: Callable[[Proxy], None]
 ) -> None:
-    """The environment is not even looked at."""
+    """Otherwise the environment is not read."""
     through(Proxy("proxy", 3128))
     server.answers = [GONE]
     ask(to())
@@ -276,10 +276,10 @@ def test_a_proxy_does_not_count_unless_it_is_asked_for(
         (b"HTTP/1.0 502 Bad\r\n\r\n", "answers 502 Bad"),
     ],
 )
-def test_a_proxy_that_refuses_a_tunnel_is_told(
+def test_a_proxy_that_rejects_a_tunnel_is_reported(
     server: Server, through: Callable[[Proxy], None], answer: bytes, words: str
 ) -> None:
-    """Nothing of a request has left then; its login was for the proxy."""
+    """No part of the request was sent; the login was for the proxy."""
     through(Proxy("proxy", 3128, login="Basic cDpw"))
     server.answers = [answer]
     made = to(use_environment=True, tls=Tls(), user="me", password="gehe1m")
@@ -291,9 +291,7 @@ def test_a_proxy_that_refuses_a_tunnel_is_told(
     assert not made.reached
 
 
-def test_a_proxy_with_tls_of_its_own_carries_no_tls(
-    server: Server, through: Callable[[Proxy], None]
-) -> None:
+def test_a_proxy_with_tls_carries_no_tls(server: Server, through: Callable[[Proxy], None]) -> None:
     """The standard library has no TLS within TLS on a socket."""
     through(Proxy("proxy", 3128, tls=True))
     with pytest.raises(ProxyError, match="TLS within TLS"):
@@ -304,6 +302,6 @@ def test_a_proxy_with_tls_of_its_own_carries_no_tls(
 @pytest.mark.parametrize(
     ("address", "found"), [("db", "db"), ("10.0.0.1", "10.0.0.1"), ("::1", "[::1]")]
 )
-def test_an_address_stands_in_brackets_in_front_of_a_port(address: str, found: str) -> None:
-    """If it has colons itself."""
+def test_an_ipv6_address_has_brackets_before_a_port(address: str, found: str) -> None:
+    """If it contains colons."""
     assert bracketed(address) == found

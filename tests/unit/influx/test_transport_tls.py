@@ -1,4 +1,4 @@
-"""Requests by TLS: the certificate is judged before anything of a request leaves."""
+"""Requests with TLS: the certificate is verified before any part of a request is sent."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ NAME = "db.example"
 
 
 class Files(NamedTuple):
-    """The certificates of the tests here."""
+    """The certificates of these tests."""
 
     signer: Certificate
     server: Certificate
@@ -38,7 +38,7 @@ class Files(NamedTuple):
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory) -> Files:
-    """An authority, a server for which it vouches, and another certificate."""
+    """An authority, a server with its signature, and another certificate."""
     folder: Path = tmp_path_factory.mktemp("tls")
     signer = certificate(folder, "signer", "an authority")
     server = certificate(folder, "server", NAME, signer)
@@ -46,7 +46,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Files:
 
 
 class Server(TlsServer):
-    """Answers each request, and keeps what was said to it."""
+    """Answers each request, and records what it receives."""
 
     def __init__(self, shown: Certificate) -> None:
         self.asked: list[bytes] = []
@@ -61,7 +61,7 @@ class Server(TlsServer):
 
 @pytest.fixture
 def server(files: Files, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
-    """A server to which every name leads."""
+    """A server for every name."""
 
     def resolve(_host: str, port: int, _timeout: float) -> list[object]:
         return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port))]
@@ -78,13 +78,13 @@ def transport_to(server: Server, tls: Tls, name: str) -> Transport:
 
 
 def ask(made: Transport) -> int:
-    """Ask for a page; return the status of the answer."""
+    """Request a page; return the status of the answer."""
     with made.deadline.within(60.0):
         return made.exchange("GET", "page", b"", "", lambda: None).status
 
 
-def test_a_server_that_is_trusted_is_asked(files: Files, server: Server) -> None:
-    """By an authority and its name, with the name left unchecked, or by its fingerprint alone."""
+def test_a_trusted_server_gets_the_request(files: Files, server: Server) -> None:
+    """By authority and name, with the name unchecked, or by its fingerprint only."""
     ca_file = str(files.signer.cert)
     for tls, name in (
         (Tls(ca_file), NAME),
@@ -107,10 +107,10 @@ def test_a_server_that_is_trusted_is_asked(files: Files, server: Server) -> None
         ("", NAME, TlsFault.UNTRUSTED),
     ],
 )
-def test_a_server_that_is_not_trusted_sees_nothing_of_the_request(
+def test_an_untrusted_server_gets_nothing_of_the_request(
     files: Files, server: Server, trusted: str, name: str, fault: TlsFault
 ) -> None:
-    """What is wrong with its certificate is told."""
+    """The error names the problem of the certificate."""
     tls = Tls(str(getattr(files, trusted).cert)) if trusted else Tls()
     made = transport_to(server, tls, name)
     with pytest.raises(HandshakeError) as found:
@@ -120,10 +120,10 @@ def test_a_server_that_is_not_trusted_sees_nothing_of_the_request(
     assert b"".join(server.asked) == b""
 
 
-def test_a_server_with_another_certificate_than_the_pinned_one_sees_nothing_of_the_request(
+def test_a_server_without_the_pinned_certificate_gets_nothing_of_the_request(
     files: Files, server: Server
 ) -> None:
-    """The fingerprint of the one that it shows is told."""
+    """The error has the fingerprint of its certificate."""
     made = transport_to(server, Tls(fingerprint=files.other.fingerprint), NAME)
     with pytest.raises(OtherCertificateError) as found:
         ask(made)
@@ -133,10 +133,10 @@ def test_a_server_with_another_certificate_than_the_pinned_one_sees_nothing_of_t
 
 
 @pytest.mark.parametrize("content", [None, "none"])
-def test_a_file_that_cannot_be_used_ends_a_request_before_anything_leaves(
+def test_an_unusable_file_ends_a_request_before_anything_is_sent(
     server: Server, tmp_path: Path, content: str | None
 ) -> None:
-    """It is read again for each connection, and its error is told as it is."""
+    """It is read again for each connection, and its error is raised unchanged."""
     path = tmp_path / "ca.pem"
     if content:
         path.write_text(content)
@@ -150,7 +150,7 @@ def test_a_file_that_cannot_be_used_ends_a_request_before_anything_leaves(
 
 
 def test_a_connection_with_tls_is_kept_too(files: Files, server: Server) -> None:
-    """What the server says of the session, with TLS 1.3, is no answer and no end."""
+    """The server's messages about the session, in TLS 1.3, are neither an answer nor an end."""
     made = transport_to(server, Tls(str(files.signer.cert)), NAME)
     assert [ask(made), ask(made)] == [204, 204]
     assert made.connections == 1

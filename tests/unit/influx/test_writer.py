@@ -1,4 +1,4 @@
-"""The writer, answer by answer: what each status and body means for each kind of database."""
+"""The writer, answer by answer: the outcome of each status and body for each kind of database."""
 
 from __future__ import annotations
 
@@ -63,10 +63,10 @@ NO_POLICY = "retention policy not found: years"
         (VICTORIA, 400, "unsupported path requested: /write", "database answer: path"),
     ],
 )
-def test_an_answer_that_says_nothing_about_rows_keeps_them(
+def test_an_answer_that_is_not_about_rows_keeps_them_queued(
     monkeypatch: pytest.MonkeyPatch, server: Server, status: int, body: str, cause: str
 ) -> None:
-    """After one request, and with what is wrong."""
+    """After one request, and with the Trouble."""
     bench = Bench(monkeypatch, server)
     outcome = bench.write(reply(status, body))
     assert bench.http.requests == ["ping", BATCH]
@@ -75,10 +75,10 @@ def test_an_answer_that_says_nothing_about_rows_keeps_them(
     assert outcome.trouble.cause == cause
 
 
-def test_what_was_never_known_as_a_database_is_sent_nothing(
+def test_an_unidentified_server_is_sent_nothing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """It may say yes to everything; each write asks anew who it is."""
+    """It may answer everything with success; each write asks again."""
     bench = Bench(monkeypatch, UNKNOWN)
     bench.http.answer = lambda _: reply(204)
     for _ in range(2):
@@ -109,10 +109,10 @@ def test_what_was_never_known_as_a_database_is_sent_nothing(
         (reply(404), [reply(403), reply(403), reply(204, X_Influxdb_Version="1.8")], None),
     ],
 )
-def test_who_it_is_may_come_out_by_another_question(
+def test_another_request_may_identify_the_server(
     monkeypatch: pytest.MonkeyPatch, pinged: Reply, asked: list[Reply], cause: str | None
 ) -> None:
-    """A proxy may keep pings to itself; where it does not come out the answers tell why."""
+    """A proxy may block pings; if no request identifies it, the answers have the reason."""
     bench = Bench(monkeypatch, pinged)
     outcome = bench.write(*asked)
     questions = ["ping", "SHOW DATABASES", LIST, []][: 1 + len(asked)]
@@ -120,8 +120,8 @@ def test_who_it_is_may_come_out_by_another_question(
     assert (outcome.trouble.cause if outcome.trouble else None) == cause
 
 
-def test_a_yes_on_another_connection_has_to_prove_itself(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It may lead to the login page of a network by now; that is asked on the connection itself."""
+def test_success_on_another_connection_needs_an_identity(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may be the login page of a network; the writer asks on that connection."""
     portal = Bench(monkeypatch, THREE, UNKNOWN)
     portal.write()
     portal.http.connection += 1
@@ -140,8 +140,10 @@ def test_a_yes_on_another_connection_has_to_prove_itself(monkeypatch: pytest.Mon
     assert same.http.requests == [BATCH]
 
 
-def test_a_yes_that_says_whose_it_is_needs_no_other_proof(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As those of InfluxDB 1 and 2 do, and of VictoriaMetrics."""
+def test_success_that_identifies_the_server_needs_no_other_proof(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As the answers of InfluxDB 1 and 2 do, and of VictoriaMetrics."""
     bench = Bench(monkeypatch, ONE)
     bench.write()
     bench.http.connection += 1
@@ -149,10 +151,10 @@ def test_a_yes_that_says_whose_it_is_needs_no_other_proof(monkeypatch: pytest.Mo
     assert bench.http.requests == [BATCH]
 
 
-def test_what_does_not_say_whose_it_is_where_the_server_does_is_of_somebody_else(
+def test_an_answer_without_the_servers_identity_is_from_a_proxy(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A gateway in front: its yes stores nothing, and its words reject nothing."""
+    """Its success stores nothing, and its errors reject nothing."""
     bench = Bench(monkeypatch, ONE)
     assert bench.write(reply(204, X_Influxdb_Version="1.8.10")).accepted == 2
     for answer, cause in (
@@ -168,8 +170,8 @@ def test_what_does_not_say_whose_it_is_where_the_server_does_is_of_somebody_else
     assert bench.write(reply(413, PAGE), *[reply(204, X_Influxdb_Version="1.8")] * 2).accepted == 2
 
 
-def test_what_is_wrong_depends_on_the_configuration(monkeypatch: pytest.MonkeyPatch) -> None:
-    """TLS that is spoken cannot be missing."""
+def test_the_trouble_depends_on_the_configuration(monkeypatch: pytest.MonkeyPatch) -> None:
+    """TLS cannot be missing if it is used."""
     outcome = Bench(monkeypatch, ONE, tls=Tls()).write(
         reply(400, "Client sent an HTTP request to an HTTPS server.")
     )
@@ -181,10 +183,10 @@ def test_what_is_wrong_depends_on_the_configuration(monkeypatch: pytest.MonkeyPa
     ("server", "answer"),
     [(ONE, reply(413, PAGE)), (THREE, reply(500, "max request size (10485760 bytes) exceeded"))],
 )
-def test_what_is_too_large_is_sent_in_parts(
+def test_a_batch_that_is_too_large_is_sent_in_parts(
     monkeypatch: pytest.MonkeyPatch, server: Server, answer: Reply
 ) -> None:
-    """And the next time in parts at once."""
+    """And the next batch in parts at once."""
     bench, batch = Bench(monkeypatch, server), lines(count=8)
     assert bench.write(answer, batch=batch).accepted == 8
     assert [len(part) for part in bench.http.requests[1:]] == [8, 4, 4]
@@ -192,10 +194,10 @@ def test_what_is_too_large_is_sent_in_parts(
     assert [len(part) for part in bench.http.requests] == [4, 4]
 
 
-def test_a_proxy_that_finds_everything_too_large_costs_no_row(
+def test_a_proxy_that_rejects_every_size_costs_no_row(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """All 200 are kept, and that is told; then one row at a time asks if it is over."""
+    """All 200 stay queued, with a Trouble; then single rows are tried."""
     bench, batch = Bench(monkeypatch, ONE), lines(count=200)
     bench.http.answer = lambda _: reply(413, PAGE)
     outcome = bench.write(batch=batch)
@@ -211,7 +213,7 @@ def test_a_proxy_that_finds_everything_too_large_costs_no_row(
 
 
 def test_influxdb_3_names_the_bad_row(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is taken out, and the rest is sent in one request."""
+    """It is removed, and the rest is sent in one request."""
     bench, batch = Bench(monkeypatch, THREE), lines(count=50)
     outcome = bench.write(reply(400, NAMED), batch=batch)
     assert (outcome.accepted, outcome.undecided) == (49, [])
@@ -219,8 +221,8 @@ def test_influxdb_3_names_the_bad_row(monkeypatch: pytest.MonkeyPatch) -> None:
     assert bench.http.requests == ["ping", batch, [batch[0], *batch[2:]]]
 
 
-def test_a_batch_is_larger_where_each_takes_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
-    """InfluxDB 3 acknowledges once a second, however much it was."""
+def test_a_batch_is_larger_if_each_takes_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
+    """InfluxDB 3 acknowledges once a second, whatever the size."""
     for server, count in ((ONE, 5000), (THREE, 20_000)):
         bench = Bench(monkeypatch, server)
         assert bench.writer.lines_at_once == 5000
@@ -235,20 +237,20 @@ def test_a_batch_is_larger_where_each_takes_a_second(monkeypatch: pytest.MonkeyP
         (PAGE, "the database at db:8086 answers 503 Words, not as InfluxDB does"),
     ],
 )
-def test_an_answer_of_somebody_else_is_told_as_that(
+def test_an_answer_of_another_program_is_reported_as_such(
     monkeypatch: pytest.MonkeyPatch, body: str, who: str
 ) -> None:
-    """It is not the database's own where it has no error in its way."""
+    """An answer is the database's own only with an error in its form."""
     outcome = Bench(monkeypatch, ONE).write(reply(503, body))
     assert outcome.trouble
     assert who in outcome.trouble.text
 
 
 @pytest.mark.parametrize(("header", "seconds"), [("7", 7.0), ("soon", None)])
-def test_a_server_says_when_to_try_again(
+def test_a_server_sets_the_time_of_the_retry(
     monkeypatch: pytest.MonkeyPatch, header: str, seconds: float | None
 ) -> None:
-    """What it says goes with the outcome, and whether the lines may be stored."""
+    """The outcome has it, and whether the lines may be stored."""
     answer = replace(reply(503, Retry_After=header), in_doubt=True)
     outcome = Bench(monkeypatch, ONE).write(answer)
     assert (outcome.retry_after, outcome.in_doubt) == (seconds, True)
@@ -259,7 +261,7 @@ def test_a_server_says_when_to_try_again(
 
 @pytest.mark.parametrize("bad", range(5))
 def test_a_bad_line_is_rejected_alone(monkeypatch: pytest.MonkeyPatch, bad: int) -> None:
-    """Wherever it stands, after as many requests as halving takes."""
+    """Wherever it is, after as many requests as halving takes."""
     batch, bench = lines(count=5), Bench(monkeypatch, ONE)
     bench.http.answer = lambda request: BAD if batch[bad] in request else OK
     outcome = bench.write(batch=batch)
@@ -268,8 +270,8 @@ def test_a_bad_line_is_rejected_alone(monkeypatch: pytest.MonkeyPatch, bad: int)
     assert len(bench.http.requests) <= 1 + 7
 
 
-def test_a_failure_in_the_middle_keeps_what_is_decided(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The lines that are left are undecided, in their order."""
+def test_a_failure_in_the_middle_keeps_decisions(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The remaining lines are undecided, in their order."""
     batch, bench = lines(count=8), Bench(monkeypatch, ONE)
     outcome = bench.write(BAD, OK, BAD, BAD, BAD, GONE, batch=batch)
     assert (outcome.accepted, outcome.undecided) == (4, batch[:3])
@@ -280,10 +282,10 @@ def test_a_failure_in_the_middle_keeps_what_is_decided(monkeypatch: pytest.Monke
 CONFLICT = reply(400, error("partial write: field type conflict dropped=1"))
 
 
-def test_a_field_that_is_rejected_takes_no_more_than_some_requests(
+def test_a_rejected_field_takes_few_requests(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Once a row alone has proven it, all others of that field go in one request of their own."""
+    """After one row alone has proven it, all others of that field are sent in one request."""
     power, bench = lines("Power", 4), Bench(monkeypatch, ONE)
     bench.http.answer = lambda request: CONFLICT if {*power} & {*request} else OK
     outcome = bench.write(batch=mixed("Soc", "Power", count=4))
@@ -294,10 +296,10 @@ def test_a_field_that_is_rejected_takes_no_more_than_some_requests(
     assert {each.reason for each in outcome.rejected} == {"partial write: field type conflict"}
 
 
-def test_a_field_known_to_be_rejected_is_sent_by_itself_until_it_is_accepted(
+def test_a_rejected_field_is_sent_separately_until_it_is_accepted(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Then it goes with the others again."""
+    """Then it is sent with the others again."""
     soc, power, bench = lines("Soc", 3), lines("Power", 3), Bench(monkeypatch, ONE)
     bench.write(OK, batch=soc)
     bench.write(CONFLICT, batch=power[:1])
@@ -330,7 +332,7 @@ CREATE = 'CREATE DATABASE "battery"'
 def test_a_missing_database_is_created_once(
     monkeypatch: pytest.MonkeyPatch, replies: list[Reply], cause: str | None, requests: list[object]
 ) -> None:
-    """Then the lines are written; whatever is in the way, they are kept."""
+    """Then the lines are written; if that fails, they stay queued."""
     bench = Bench(monkeypatch, ONE)
     outcome = bench.write(*replies)
     assert bench.http.requests == ["ping", *requests]
@@ -338,10 +340,10 @@ def test_a_missing_database_is_created_once(
     assert (outcome.accepted, outcome.undecided) == ((0, BATCH) if cause else (2, []))
 
 
-def test_a_database_that_was_created_is_logged(
+def test_a_created_database_is_logged(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Only once a write has found it."""
+    """Only after a successful write to it."""
     caplog.set_level(logging.INFO)
     bench = Bench(monkeypatch, ONE)
     bench.write(MISSING, CREATED, MISSING)

@@ -1,4 +1,4 @@
-"""The writer's questions: which server it is, and what would become of a write."""
+"""The writer's other requests: which server it is, and whether a write would succeed."""
 
 from __future__ import annotations
 
@@ -43,10 +43,10 @@ OTHER = Server(version="10.0")
         (OTHER, GONE, True),
     ],
 )
-def test_which_server_it_is_is_asked_before_the_first_write(
+def test_the_server_is_determined_before_the_first_write(
     monkeypatch: pytest.MonkeyPatch, server: Server, answer: Reply, again: bool
 ) -> None:
-    """And again after a write that nobody answered."""
+    """And again after a write without an answer."""
     bench = Bench(monkeypatch, server)
     bench.write(answer, batch=BATCH[:1])
     assert bench.http.requests == ["ping", BATCH[:1]]
@@ -54,7 +54,7 @@ def test_which_server_it_is_is_asked_before_the_first_write(
     assert bench.http.requests == [*(["ping"] if again else []), BATCH]
 
 
-def test_nothing_is_sent_to_whom_nobody_answers_for(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_is_sent_without_an_answer_to_the_ping(monkeypatch: pytest.MonkeyPatch) -> None:
     """All lines are undecided, and the next write asks again."""
     bench = Bench(monkeypatch, AWAY, ONE)
     outcome = bench.write()
@@ -64,8 +64,8 @@ def test_nothing_is_sent_to_whom_nobody_answers_for(monkeypatch: pytest.MonkeyPa
     assert bench.http.requests == ["ping", BATCH]
 
 
-def test_another_server_is_known_as_what_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    """After an update of the database its answers are judged by its new version."""
+def test_a_changed_server_is_recognised(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After an update of the database its new version determines the meaning of answers."""
     bench = Bench(monkeypatch, ONE, TWO)
     bench.write(GONE)
     no_bucket = reply(404, coded("no dbrp mapping found"))
@@ -90,14 +90,14 @@ def test_a_write_of_nothing_sends_nothing(monkeypatch: pytest.MonkeyPatch) -> No
 def test_a_write_names_database_and_policy(
     monkeypatch: pytest.MonkeyPatch, policy: str, params: dict[str, str]
 ) -> None:
-    """A policy that is not configured is the server's default, and is not named."""
+    """A policy that is not configured is the server's default, and is left out."""
     bench = Bench(monkeypatch, ONE, db="my db", retention_policy=policy)
     bench.write()
     assert bench.http.params == params
 
 
-def test_what_the_writer_has_of_its_client_is_handed_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The sign of life after each request, the cut, and what it is for people."""
+def test_the_writer_passes_on_its_clients_functions(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Progress after each request, cut, and the names for messages."""
     bench, signs = Bench(monkeypatch, ONE), []
     bench.writer.write(BATCH, lambda: signs.append(1))
     bench.http.progress()
@@ -107,7 +107,7 @@ def test_what_the_writer_has_of_its_client_is_handed_on(monkeypatch: pytest.Monk
 
 
 def there(*names: str) -> Reply:
-    """Return the list of databases as InfluxDB 3 has it."""
+    """Return the list of databases in the form of InfluxDB 3."""
     return reply(200, json.dumps([{"iox::database": name} for name in names]))
 
 
@@ -134,7 +134,7 @@ USERS = reply(200, '{"results":[{"statement_id":0,"series":[]}]}')
         (TWO, [reply(404, coded("no dbrp mapping found"))], "no database", True, []),
     ],
 )
-def test_a_probe_finds_out_what_would_become_of_a_write(
+def test_a_probe_checks_whether_a_write_would_succeed(
     monkeypatch: pytest.MonkeyPatch,
     server: Server,
     replies: list[Reply],
@@ -142,7 +142,7 @@ def test_a_probe_finds_out_what_would_become_of_a_write(
     missing: bool,
     asked: list[str],
 ) -> None:
-    """By a write without a line; a database that is missing is trouble if we may not create it."""
+    """With a write without a line; a missing database is a Trouble if it cannot be created."""
     bench = Bench(monkeypatch, server)
     bench.http.replies = list(replies)
     probe = bench.writer.probe()
@@ -180,7 +180,7 @@ EMPTY, ODD = reply(400, "incoming write was empty"), reply(400, error("bad name"
         ("", [GONE], "database", False, False, [LIST]),
     ],
 )
-def test_influxdb_3_is_not_made_to_make_a_database(
+def test_a_probe_creates_no_database_in_influxdb_3(
     monkeypatch: pytest.MonkeyPatch,
     policy: str,
     replies: list[Reply],
@@ -189,7 +189,7 @@ def test_influxdb_3_is_not_made_to_make_a_database(
     opened: bool,
     asked: list[object],
 ) -> None:
-    """It makes one for a write without a line, too: it is asked which there are before."""
+    """A write without a line would create it, so the list of databases is requested first."""
     bench = Bench(monkeypatch, THREE, retention_policy=policy)
     bench.http.replies = list(replies)
     probe = bench.writer.probe()
@@ -199,7 +199,7 @@ def test_influxdb_3_is_not_made_to_make_a_database(
 
 
 def test_a_probe_without_an_answer_has_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing more is asked then."""
+    """No further request is made."""
     bench = Bench(monkeypatch, AWAY)
     probe = bench.writer.probe()
     assert (probe.trouble, probe.missing) == (AWAY, False)
@@ -216,10 +216,10 @@ def test_a_probe_without_an_answer_has_the_reason(monkeypatch: pytest.MonkeyPatc
         (reply(403, error("full")), "does not create it (full); as administrator of the"),
     ],
 )
-def test_who_may_not_create_the_database_is_told_what_to_enter(
+def test_a_missing_right_to_create_is_reported_with_the_statement(
     monkeypatch: pytest.MonkeyPatch, answer: Reply, words: Any
 ) -> None:
-    """The statement stands in the text."""
+    """The text has the statement."""
     bench = Bench(monkeypatch, ONE, user="me", password="secret")
     bench.http.replies = [MISSING, answer]
     why = bench.writer.probe().trouble
