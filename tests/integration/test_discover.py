@@ -219,7 +219,7 @@ def test_what_is_no_venus_device_is_unavailable(mosquitto: Mosquitto, ini: Path)
     """A broker without a device, a port that is closed, one that speaks no MQTT: 69, and why."""
     with mqtt_peers.Talker(b"SSH-2.0-OpenSSH_9.2p1\r\n", ends=True) as talker:
         for port, why in (
-            (mosquitto.port, "no device has said its portal id"),
+            (mosquitto.port, "no device has published its portal id"),
             (free_port(), "connection refused by"),
             (talker.port, "check that address and port are the device's"),
         ):
