@@ -59,5 +59,5 @@ def test_it_is_healthy_while_values_come_and_only_then(setting: Setting) -> None
     assert ask(ini, run) == (
         69,
         f"bat2influx health: no daemon is running with {ini} as this user"
-        f" (no {run}/bat2influx.health)\n",
+        f" (no file {run}/bat2influx.health)\n",
     )

@@ -106,7 +106,7 @@ def _payload(value: object) -> bytes:
 
 
 class HandLink:
-    """Takes the place of a link; without a `version` no TLS is spoken."""
+    """Stands in for a link; without a `version` it has no TLS."""
 
     def __init__(self, version: str = "", says: Mapping[str, Any] | None = None) -> None:
         self.version = version or None
@@ -120,7 +120,7 @@ class HandLink:
 
 
 class HandConnection:
-    """Takes the place of a connection to a broker that acknowledges all at once, or nothing."""
+    """Stands in for a connection to a broker that acknowledges everything at once, or nothing."""
 
     def __init__(self, broker: HandBroker, endpoint: Endpoint) -> None:
         self.endpoint = endpoint
@@ -140,7 +140,7 @@ class HandConnection:
         return self._acknowledge()
 
     def unsubscribe(self, topics: Iterable[str]) -> int:
-        """Drop topics."""
+        """Unsubscribe from topics."""
         gone = {self.endpoint.prefix + topic for topic in topics}
         self.filters = [each for each in self.filters if each not in gone]
         return self._acknowledge()
@@ -173,7 +173,7 @@ class HandConnection:
 
 
 class HandSession:
-    """Takes the place of a Session."""
+    """Stands in for a Session."""
 
     def __init__(self, broker: HandBroker, endpoint: Endpoint) -> None:
         self.endpoint = endpoint
@@ -275,7 +275,7 @@ class HandBroker:
         self._later.append((self.now + seconds, lambda session: session.connection.hear(message)))
 
     def lose(self, seconds: float, why: Trouble) -> None:
-        """Have the connection end after so many seconds."""
+        """Let the connection end after so many seconds."""
 
         def end(session: HandSession) -> None:
             session.trouble = why

@@ -1,4 +1,4 @@
-"""The look at other prefixes and at whether reads are answered, with a broker made by hand."""
+"""The search for other prefixes, and for devices that answer reads, with a fake broker."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def looked(monkeypatch: pytest.MonkeyPatch, broker: HandBroker, prefix: str = ""
 
 
 def test_devices_below_other_prefixes_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    """By a connection of its own, that sees all topics and is left when it is over."""
+    """By a separate connection, which subscribes to all devices and is closed afterwards."""
     devices = (HandDevice(P, prefix="home/cellar/"), HandDevice(OTHER), HandDevice(prefix="boat/"))
     broker = HandBroker(*devices)
     assert looked(monkeypatch, broker, "boat/") == ["", "home/cellar/"]
@@ -50,16 +50,16 @@ def test_devices_below_other_prefixes_are_found(monkeypatch: pytest.MonkeyPatch)
     assert broker.now == START + PREFIXES_WITHIN
 
 
-def test_a_look_that_comes_to_nothing_is_no_trouble(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What was wrong before is what is reported."""
+def test_a_failed_search_is_no_trouble(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The earlier trouble is the one that is reported."""
     broker = HandBroker(HandDevice(prefix="boat/"))
     broker.log_in = lambda _: mqtt_errors.connack_refused("broker", "busy")
     assert looked(monkeypatch, broker) == []
     assert broker.sessions[0].trouble is None
 
 
-def test_an_answer_to_a_read_is_a_message_that_is_not_kept() -> None:
-    """Each device counts for itself, by any of its leaves; of those few are read."""
+def test_an_answer_to_a_read_is_a_message_that_is_not_retained() -> None:
+    """Any leaf counts for its device; only a few of them are read."""
     broker = HandBroker(HandDevice(P), HandDevice(OTHER, silent=True))
     broker.at(1.0, f"N/{OTHER}/{PRODUCT}", b'{"value":1}', retain=True)
     broker.at(2.0, f"N/{OTHER}/vebus/275/Soc", b'{"value":1}')
@@ -69,7 +69,7 @@ def test_an_answer_to_a_read_is_a_message_that_is_not_kept() -> None:
     assert broker.now == START + READ_WITHIN
 
 
-def test_it_is_over_when_each_has_answered() -> None:
+def test_the_search_ends_when_each_device_has_answered() -> None:
     """A device has no more to say than that it is there."""
     broker = HandBroker(HandDevice())
     many = [PRODUCT, *(f"vebus/{n}/ProductId" for n in range(9))]

@@ -1,4 +1,4 @@
-"""The configuration as a command reads it, and how what is wrong with it is printed."""
+"""The configuration as a command reads it, and how its problems are printed."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def ini(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.mark.parametrize(
     ("directory", "password"), [("credentials", "of systemd"), ("", "of the file")]
 )
-def test_a_credential_of_the_process_counts_before_the_file(
+def test_a_credential_of_the_process_replaces_that_of_the_file(
     ini: Path, monkeypatch: pytest.MonkeyPatch, directory: str, password: str
 ) -> None:
     """An empty variable names no directory."""
@@ -39,7 +39,7 @@ def test_a_credential_of_the_process_counts_before_the_file(
 def test_a_password_that_the_file_cannot_hold_is_read_from_a_credential(
     ini: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """To the last blank, as an editor leaves it in the file that the problem has named."""
+    """To the last space, as an editor leaves it in the file that the message names."""
     secret = " a\"b'c#d, e ; f "
     monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(ini.parent))
     ini.write_text(f"[Battery]\npassword = {secret}\n")
@@ -51,13 +51,13 @@ def test_a_password_that_the_file_cannot_hold_is_read_from_a_credential(
     assert battery.password == secret
 
 
-def test_a_good_file_is_read_without_a_word(ini: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Both ways come to the same settings."""
+def test_a_valid_file_is_read_without_output(ini: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Both functions return the same settings."""
     assert read_or_complain(ini) == read(ini)
     assert capsys.readouterr() == ("", "")
 
 
-def test_a_bad_file_is_no_settings_and_all_its_problems(
+def test_all_problems_of_an_invalid_file_are_printed(
     ini: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A line each, on stderr, in the order of the file."""
@@ -103,7 +103,7 @@ def test_each_line_is_an_error_in_the_journal(
     in_journal: bool,
     priority: str,
 ) -> None:
-    """By the mark in front of every line, of a problem with several too; people see none."""
+    """By the prefix of every line, also within one problem; on a terminal there is none."""
     monkeypatch.setattr(journal, "stderr_is_journal", lambda: in_journal)
     complain(["one\ntwo", "three"])
     lines = "".join(f"{priority}{line}\n" for line in ("one", "two", "three"))

@@ -1,4 +1,4 @@
-"""What `check` says of credentials that the service has and a person's own process has not."""
+"""What `check` prints about credentials that the service has and this process does not."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ def holding(root: Path, *names: str, folder: str = "etc/credstore", text: str = 
 
 
 def hints(root: Path, settings: Settings) -> list[str]:
-    """Return what is said with `root` as the beginning of the file system."""
+    """Return the hints with `root` as the root of the file system."""
     return [*unseen_secrets(settings, {}, root)]
 
 
-def test_each_device_has_a_credential_of_its_own(tmp_path: Path) -> None:
-    """What is said names the device, and the command that it ends with has all credentials."""
+def test_each_device_has_its_own_credential(tmp_path: Path) -> None:
+    """The hint names the device, and its command has all credentials."""
     settings = configured(tmp_path, TWO)
     holding(tmp_path, f"bat2influx.{BOAT}", "bat2influx.mqtt-password")
     holding(tmp_path, "bat2influx.influx-token", folder="etc/credstore.encrypted")
@@ -70,22 +70,24 @@ def test_an_instance_of_the_template_has_its_own(tmp_path: Path, name: str) -> N
 
 
 @pytest.mark.parametrize("name", ["the boat", "boût"])
-def test_a_name_that_systemd_does_not_take_has_no_credential(tmp_path: Path, name: str) -> None:
-    """A line for it in the unit would be passed over, or keep the service from starting."""
+def test_a_name_that_systemd_rejects_has_no_credential(tmp_path: Path, name: str) -> None:
+    """The unit would ignore a line for it, or not start."""
     settings = configured(tmp_path, f"[Battery {name}]\n")
     holding(tmp_path, f"bat2influx.mqtt-password-{name}")
     assert hints(tmp_path, settings) == []
 
 
-def test_a_credential_of_a_device_that_there_is_not_is_nobodys(tmp_path: Path) -> None:
-    """Neither that of [Battery] where each has a name, nor that of a name that nobody has."""
+def test_a_credential_of_an_unknown_device_is_ignored(tmp_path: Path) -> None:
+    """That of [Battery] if each device has a name, and that of a name without a section."""
     settings = configured(tmp_path, "[Battery boat]\n")
     holding(tmp_path, "bat2influx.mqtt-password", "bat2influx.mqtt-password-house")
     assert hints(tmp_path, settings) == []
 
 
-def test_one_that_the_running_service_does_not_load_is_told_with_the_line(tmp_path: Path) -> None:
-    """The unit has those with fixed names; for a device's own somebody has to add a line."""
+def test_a_credential_that_the_running_service_does_not_load_is_reported_with_the_line(
+    tmp_path: Path,
+) -> None:
+    """The unit loads those with fixed names; a device's own needs an added line."""
     settings = configured(tmp_path, TWO)
     running = "run/credentials/bat2influx.service"
     holding(tmp_path, f"bat2influx.{BOAT}")
@@ -104,15 +106,15 @@ def test_one_that_the_running_service_does_not_load_is_told_with_the_line(tmp_pa
     assert "does not load" not in hint
 
 
-def test_an_empty_credential_is_none(tmp_path: Path) -> None:
-    """The unit sets one for each that is not there."""
+def test_an_empty_credential_is_ignored(tmp_path: Path) -> None:
+    """The unit sets an empty one for each that does not exist."""
     settings = configured(tmp_path, TWO)
     holding(tmp_path, "mqtt-password", BOAT, folder="run/credentials/bat2influx.service", text="\n")
     assert hints(tmp_path, settings) == []
 
 
-def test_what_the_daemons_user_has_put_there_holds_nothing_up(tmp_path: Path) -> None:
-    """Root runs `check`; a FIFO in the place of a credential would be waited for."""
+def test_a_fifo_of_the_daemons_user_does_not_block_the_check(tmp_path: Path) -> None:
+    """Root runs `check`, which must not wait for the FIFO."""
     settings = configured(tmp_path, TWO)
     given = tmp_path / "run/credentials/bat2influx.service"
     given.mkdir(parents=True)
@@ -121,8 +123,8 @@ def test_what_the_daemons_user_has_put_there_holds_nothing_up(tmp_path: Path) ->
     assert hints(tmp_path, settings) == []
 
 
-def test_the_service_itself_and_another_file_are_told_nothing(tmp_path: Path) -> None:
-    """The one has its credentials, and the other is no service's."""
+def test_the_service_itself_and_another_file_have_no_hint(tmp_path: Path) -> None:
+    """The service has its credentials, and the other file belongs to no service."""
     settings = configured(tmp_path, TWO)
     holding(tmp_path, "bat2influx.mqtt-password")
     assert [*unseen_secrets(settings, {"CREDENTIALS_DIRECTORY": "/x"}, tmp_path)] == []

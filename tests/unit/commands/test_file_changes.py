@@ -35,8 +35,8 @@ def test_a_new_file_has_the_mode_that_was_asked_for(tmp_path: Path) -> None:
     assert other.path.stat().st_gid == tmp_path.stat().st_gid
 
 
-def test_a_file_that_was_there_keeps_owner_and_mode(tmp_path: Path) -> None:
-    """It is another file, which looks the same."""
+def test_an_existing_file_keeps_owner_and_mode(tmp_path: Path) -> None:
+    """It is replaced by a new file with the same attributes."""
     path = tmp_path / "x.ini"
     path.write_bytes(OLD)
     path.chmod(0o604)
@@ -52,10 +52,10 @@ def test_a_file_that_was_there_keeps_owner_and_mode(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("number", [0, 1, 2])
-def test_all_is_as_it_was_where_one_cannot_take_its_place(
+def test_if_one_file_cannot_be_replaced_all_are_restored(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
-    """Whichever it is: a new file goes again, an old one is back, and so are directories."""
+    """A new file is removed, an old one restored, and so are directories."""
     kept = tmp_path / "kept"
     kept.write_bytes(OLD)
     changes = [
@@ -79,8 +79,8 @@ def test_all_is_as_it_was_where_one_cannot_take_its_place(
     assert kept.stat().st_ino == before
 
 
-def test_all_is_as_it_was_where_one_cannot_be_written(tmp_path: Path) -> None:
-    """Such as one in a directory whose own directory is missing."""
+def test_if_one_file_cannot_be_written_nothing_changes(tmp_path: Path) -> None:
+    """Such as one in a directory whose parent is missing."""
     kept = tmp_path / "kept"
     kept.write_bytes(OLD)
     with pytest.raises(ChangeError, match="cannot be written: No such file"):
@@ -91,10 +91,10 @@ def test_all_is_as_it_was_where_one_cannot_be_written(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("there", "before"), [(None, OLD), (OLD, None), (OLD, b"older\n"), (OLD + NEW, OLD)]
 )
-def test_what_has_changed_since_is_not_written_over(
+def test_a_file_that_has_changed_since_is_not_overwritten(
     tmp_path: Path, there: bytes | None, before: bytes | None
 ) -> None:
-    """An editor may be at it."""
+    """An editor may have changed it."""
     path = tmp_path / "x.ini"
     if there is not None:
         path.write_bytes(there)
@@ -104,7 +104,7 @@ def test_what_has_changed_since_is_not_written_over(
 
 
 def test_nothing_is_written_through_a_link(tmp_path: Path) -> None:
-    """The link stays, and what it leads to stays as it was."""
+    """The link stays, and its target is unchanged."""
     target, link = tmp_path / "target", tmp_path / "x.ini"
     target.write_bytes(OLD)
     link.symlink_to(target)
@@ -117,7 +117,7 @@ def test_nothing_is_written_through_a_link(tmp_path: Path) -> None:
 
 
 def test_a_file_is_read_to_a_bound(tmp_path: Path) -> None:
-    """One that is not there is None, one that is larger is refused."""
+    """A missing one gives None, a larger one is an error."""
     path = tmp_path / "x"
     assert read_file(path, 5) is None
     path.write_bytes(b"12345")
@@ -127,7 +127,7 @@ def test_a_file_is_read_to_a_bound(tmp_path: Path) -> None:
 
 
 def test_a_signal_waits_until_all_is_done(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One that would end the program between two files comes behind the last of them."""
+    """One that would end the program between two files takes effect after the last of them."""
     came: list[int] = []
     paths = tmp_path / "a", tmp_path / "b"
     handler = signal.signal(signal.SIGTERM, lambda *_: came.append(sum(p.exists() for p in paths)))

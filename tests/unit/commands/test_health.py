@@ -1,4 +1,4 @@
-"""`bat2influx health`: the status line, or what is wrong, and the exit code."""
+"""`bat2influx health`: the status line, or the problem, and the exit code."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ def ask(run: Path) -> int:
     return tell(INI, {"RUNTIME_DIRECTORY": str(run)})
 
 
-def test_what_the_daemon_writes_is_told_as_long_as_it_runs(
+def test_the_daemons_status_is_printed_while_it_runs(
     run: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The status line and 0 where it is well; nobody's word once it has ended."""
+    """The status line and 0 if it is healthy; no status once it has ended."""
     writer = HealthFile(INI, 120.0)
     writer.write(NOW, None, "looking for venus.local")
     assert ask(run) == EX_UNAVAILABLE
@@ -57,7 +57,7 @@ def test_what_the_daemon_writes_is_told_as_long_as_it_runs(
 
 
 def put(run: Path, at: float, alive: float | None, status: str = "fine") -> None:
-    """Have a daemon say this, at these times by the monotonic clock, in s."""
+    """Write a daemon's health file, with these times by the monotonic clock, in s."""
     content = {"format": 1, "at": at, "alive": alive, "within": 120.0, "status": status}
     (run / "bat2influx.health").write_text(json.dumps(content))
 
@@ -74,7 +74,7 @@ def put(run: Path, at: float, alive: float | None, status: str = "fine") -> None
         (-11.0, 0.0, "fine", "the daemon hung or was killed 11 s ago; fine"),
     ],
 )
-def test_what_is_wrong_stands_before_the_status(
+def test_the_problem_is_printed_before_the_status(
     run: Path,
     capsys: pytest.CaptureFixture[str],
     at: float,
@@ -82,19 +82,19 @@ def test_what_is_wrong_stands_before_the_status(
     status: str,
     told: str,
 ) -> None:
-    """And is what the exit code is of; times are before now, in s."""
+    """The exit code is that of the problem; times are before now, in s."""
     put(run, NOW + at, None if alive is None else NOW + alive, status)
     assert ask(run) == (EX_OK if told == status else EX_UNAVAILABLE)
     assert capsys.readouterr() == (f"{told}\n", "")
 
 
-def test_a_number_that_time_has_not_reached_is_no_health(run: Path) -> None:
-    """What another boot has left does not count for this one."""
+def test_a_time_in_the_future_is_no_health(run: Path) -> None:
+    """A file of another boot does not count."""
     put(run, NOW + 1e6, NOW + 1e6)
     assert ask(run) == EX_UNAVAILABLE
 
 
-def test_a_status_has_an_end(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_status_has_a_limit(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """However many fields there are."""
     put(run, NOW, NOW, "x" * 5000)
     assert ask(run) == EX_OK
@@ -102,7 +102,7 @@ def test_a_status_has_an_end(run: Path, capsys: pytest.CaptureFixture[str]) -> N
 
 
 def test_a_file_that_cannot_be_used_is_named(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Found: a FIFO held the command up, and a long file was taken for no daemon."""
+    """Found: a FIFO blocked the command, and a long file was treated as no daemon."""
     path = run / "bat2influx.health"
     os.mkfifo(path)
     assert ask(run) == EX_UNAVAILABLE
@@ -140,7 +140,9 @@ def test_root_asks_as_the_owner_of_the_directory() -> None:
         assert "secret" not in done.stdout
 
 
-def test_without_a_place_it_is_told_what_is_missing(capsys: pytest.CaptureFixture[str]) -> None:
+def test_without_a_directory_the_missing_variables_are_named(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     """The question is answered by what is missing."""
     assert health.tell(Path("/home/me/mine.ini"), {}) == EX_UNAVAILABLE
     assert capsys.readouterr().err == (
@@ -149,8 +151,8 @@ def test_without_a_place_it_is_told_what_is_missing(capsys: pytest.CaptureFixtur
     )
 
 
-def test_there_is_nothing_to_choose(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The command is told by the file and by this environment."""
+def test_the_command_has_no_options(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It uses the file and this environment."""
     parser = argparse.ArgumentParser()
     register(parser)
     options = parser.parse_args([])

@@ -1,4 +1,4 @@
-"""A command's settings in the configuration file: shown first, and nothing chosen is lost."""
+"""A command's settings in the configuration file: shown first, and no chosen setting is lost."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ WANTED = {"Battery": {"user": "new", "tls": "yes"}}
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    """Return where the file is, which is not there yet."""
+    """Return the path of the file, which does not exist yet."""
     return tmp_path / "x.ini"
 
 
-def test_the_shipped_file_is_nobodys_choice(path: Path) -> None:
-    """Its defaults are replaced without a question, and the difference is shown."""
+def test_settings_of_the_shipped_file_are_replaced(path: Path) -> None:
+    """Its defaults need no confirmation, and the difference is shown."""
     path.write_bytes((TOP / "etc/bat2influx.ini").read_bytes())
     edit = edited(path, WANTED, confirmed=False)
     assert [line for line in edit.diff if line[0] in "+-"][2:] == [
@@ -38,8 +38,8 @@ def test_the_shipped_file_is_nobodys_choice(path: Path) -> None:
     assert (again.change, again.diff) == (None, ())
 
 
-def test_a_file_that_is_not_there_is_a_new_one(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Others cannot read it; that of the service its user can, by the group of its directory."""
+def test_a_missing_file_is_created(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Others cannot read it; the service's user can read that of the service, by its group."""
     edit = edited(path, WANTED, confirmed=False)
     assert edit.change
     assert (edit.change.before, edit.change.mode) == (None, 0o600)
@@ -50,7 +50,7 @@ def test_a_file_that_is_not_there_is_a_new_one(path: Path, monkeypatch: pytest.M
     assert edit.change.mode == 0o640
 
 
-def test_what_somebody_has_chosen_is_replaced_only_if_confirmed(path: Path) -> None:
+def test_a_chosen_setting_is_replaced_only_after_a_confirmation(path: Path) -> None:
     """The settings are named, and no value is shown."""
     path.write_text("[Battery]\nuser = old\ntls = yes\npassword = hunter2\n")
     wanted = {"Battery": {**WANTED["Battery"], "password": ""}}
@@ -66,22 +66,22 @@ def test_what_somebody_has_chosen_is_replaced_only_if_confirmed(path: Path) -> N
 
 
 @pytest.mark.parametrize("data", [b"[Battery]\nuser = \xff\n", b"\0"])
-def test_a_file_that_is_no_text_is_left_alone(path: Path, data: bytes) -> None:
-    """It is said, and nothing is planned."""
+def test_a_file_that_is_no_text_is_unchanged(path: Path, data: bytes) -> None:
+    """An error says so."""
     path.write_bytes(data)
     with pytest.raises((ChangeError, ConfigError)):
         edited(path, WANTED, confirmed=True)
 
 
-def test_a_file_with_a_mistake_is_left_alone(path: Path) -> None:
-    """The mistake is named as everywhere."""
+def test_an_invalid_file_is_unchanged(path: Path) -> None:
+    """The error has the usual message."""
     path.write_text("[Battery]\nport = x\n")
     with pytest.raises(ConfigError, match="line 2"):
         edited(path, WANTED, confirmed=True)
 
 
-def test_a_file_that_would_not_load_is_not_written(path: Path) -> None:
-    """Settings that each are good may be wrong beside one another."""
+def test_a_change_that_would_make_the_file_invalid_is_not_written(path: Path) -> None:
+    """Settings that are valid alone may be invalid together."""
     path.write_text("[Battery]\nca_file = /etc/ssl/none.pem\ntls = no\n".replace("ca_file", "# x"))
     wanted = {"Battery": {"fingerprint": ":".join(["AB"] * 32)}}
     with pytest.raises(ConfigError, match="the changed file would have errors"):
@@ -89,7 +89,7 @@ def test_a_file_that_would_not_load_is_not_written(path: Path) -> None:
 
 
 def test_a_section_is_found_by_its_address() -> None:
-    """In any spelling of it; else it is the only one, and of several none."""
+    """In any spelling; otherwise it is the only one, and of several none."""
     a, b = battery(name="a", address="gx1"), battery(name="b", address="Gx2.")
     assert is_at(b, "gX2")
     assert section_for([a, b], "gx2") is b

@@ -1,4 +1,4 @@
-"""What commands print: no text of a stranger reaches a terminal raw, whichever way it takes."""
+"""The output of commands: no untrusted text reaches a terminal unfiltered."""
 
 from __future__ import annotations
 
@@ -52,13 +52,13 @@ def writes(source: str) -> list[str]:
         ("os.write(1, x)", []),
     ],
 )
-def test_a_write_is_seen(source: str, found: list[str]) -> None:
-    """The test below would be blind to what this does not see."""
+def test_a_write_is_detected(source: str, found: list[str]) -> None:
+    """The test below would miss any other form."""
     assert writes(source) == found
 
 
-def test_every_command_prints_by_the_one_function() -> None:
-    """What a device, a broker or a database has named is in many texts."""
+def test_every_command_prints_with_the_one_function() -> None:
+    """Many texts hold names from a device, a broker or a database."""
     own = {
         str(path.relative_to(COMMANDS))
         for path in COMMANDS.rglob("*.py")
@@ -67,8 +67,8 @@ def test_every_command_prints_by_the_one_function() -> None:
     assert own == OWN
 
 
-def test_what_is_said_is_clean(capsys: pytest.CaptureFixture[str]) -> None:
-    """On both streams, and its own lines stay lines."""
+def test_output_is_clean(capsys: pytest.CaptureFixture[str]) -> None:
+    """On both streams, and its line breaks stay."""
     say(f"{HOSTILE}\nnext")
     complain(HOSTILE)
     say()
@@ -76,13 +76,13 @@ def test_what_is_said_is_clean(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_a_problem_of_the_file_is_clean(capsys: pytest.CaptureFixture[str]) -> None:
-    """The file is its owner's, and may have been pasted."""
+    """The file may hold pasted text."""
     configuration.complain(["line 2: Boat\x1b[2J\nline 3: \u202eegats"])
     assert capsys.readouterr().err == "line 2: Boat [2J\nline 3:  egats\n"
 
 
 def test_a_step_is_clean() -> None:
-    """A continuous query of somebody else's is printed whole, below the line about it."""
+    """A foreign continuous query is printed completely, below its line."""
     stream = io.StringIO()
     show = Printer(stream, {})
     show(Step(NOTE, HOSTILE, f"left as it is. It is\n{HOSTILE}"))
@@ -93,7 +93,7 @@ def test_a_step_is_clean() -> None:
 
 
 def test_what_a_terminal_cannot_show_does_not_end_a_command() -> None:
-    """A device has a name in any script, and the locale may be an old one."""
+    """A device's name may be in any script, and the locale may be an old one."""
     latin = io.TextIOWrapper(io.BytesIO(), encoding="latin-1")
     assert fitted("Größe 電池…", latin) == "Größe ???"
     say("Größe 電池", latin)
@@ -101,7 +101,7 @@ def test_what_a_terminal_cannot_show_does_not_end_a_command() -> None:
 
 
 @given(st.text())
-def test_watch_uses_the_same(text: str) -> None:
-    """In one line, and in ASCII where the terminal has no more."""
+def test_watch_cleans_its_output_too(text: str) -> None:
+    """In one line, and in ASCII if the terminal has no more."""
     assert clean(text, UTF8).isprintable()
     assert clean(text, ASCII).isascii()

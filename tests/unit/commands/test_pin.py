@@ -1,4 +1,4 @@
-"""`bat2influx pin`: whom it asks, what it says of the certificate, and the lines it prints."""
+"""`bat2influx pin`: what it connects to, the comment about the certificate, and its lines."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ UNTIL = "Jul 14 12:00:00 2036 GMT"
 
 
 class Broker(HandBroker):
-    """Shows a certificate to everybody, or has something in the way; `links` are those made."""
+    """Shows a certificate to every client, or fails; `links` are the connections."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         super().__init__()
@@ -65,7 +65,7 @@ def broker(monkeypatch: pytest.MonkeyPatch) -> Broker:
 def test_a_certificate_becomes_lines(
     broker: Broker, capsys: pytest.CaptureFixture[str], host: str, name: str, port: int
 ) -> None:
-    """With the port where that is not the usual one; nothing of ours is sent."""
+    """With the port if that is not the usual one; no data is sent."""
     assert pin(host, CONFIG) == EX_OK
     comment = f"# the certificate of {name}: CN=venus.local, self-signed, valid until {UNTIL}"
     own = [f"port = {port}"] if port != 8883 else []
@@ -96,10 +96,10 @@ def test_a_certificate_becomes_lines(
         ),
     ],
 )
-def test_what_a_certificate_says_is_a_comment(
+def test_the_names_in_a_certificate_are_a_comment(
     broker: Broker, capsys: pytest.CaptureFixture[str], says: Mapping[str, Any], text: str
 ) -> None:
-    """In one plain line, whoever has made it."""
+    """In one printable line, whatever they are."""
     broker.says = says
     assert pin(HOST, CONFIG) == EX_OK
     first, *rest = capsys.readouterr().out.splitlines()
@@ -107,16 +107,14 @@ def test_what_a_certificate_says_is_a_comment(
     assert rest == LINES
 
 
-def test_a_comment_has_an_end(broker: Broker, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_comment_has_a_limit(broker: Broker, capsys: pytest.CaptureFixture[str]) -> None:
     """Whatever the name in the certificate."""
     broker.says = {"subject": ((("commonName", "x" * 5000),),)}
     assert pin(HOST, CONFIG) == EX_OK
     assert len(capsys.readouterr().out.splitlines()[0]) == len("# ") + LONGEST
 
 
-def test_what_is_printed_is_utf8_as_the_file_is(
-    broker: Broker, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_output_is_utf8_like_the_file(broker: Broker, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever the locale."""
     out = io.BytesIO()
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(out, encoding="ascii"))
@@ -126,10 +124,10 @@ def test_what_is_printed_is_utf8_as_the_file_is(
     assert "CN=Größe, signed by no name" in out.getvalue().decode()
 
 
-def test_a_certificate_that_cannot_be_read_is_pinned_all_the_same(
+def test_an_invalid_certificate_is_pinned_too(
     broker: Broker, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """What is wrong with it is the comment, as that it has expired."""
+    """The comment has its problem, such as that it has expired."""
     broker.second = mqtt_errors.certificate_out_of_date(HOST, 8883, "has expired", CONFIG)
     assert pin(HOST, CONFIG) == EX_OK
     first, *rest = capsys.readouterr().out.splitlines()
@@ -152,20 +150,20 @@ def test_a_certificate_that_cannot_be_read_is_pinned_all_the_same(
         ("venus.local", mqtt_errors.name_unknown(HOST, CONFIG), ""),
     ],
 )
-def test_what_is_in_the_way_is_told(
+def test_a_failure_is_reported(
     broker: Broker, capsys: pytest.CaptureFixture[str], host: str, why: Trouble, text: str
 ) -> None:
-    """In the daemon's words, but that no broker need listen at a port of one's own choice."""
+    """With the daemon's messages, except that a non-standard port need not be a broker's."""
     broker.first = why
     assert pin(host, CONFIG) == EX_UNAVAILABLE
     assert capsys.readouterr() == ("", f"{text or why.text}\n")
 
 
 @pytest.mark.parametrize("host", ["", "host:0", "host:65536", "mqtt://host", "a b"])
-def test_a_host_that_is_none_is_a_mistake(
+def test_an_invalid_host_is_a_usage_error(
     broker: Broker, capsys: pytest.CaptureFixture[str], host: str
 ) -> None:
-    """Nobody is asked."""
+    """No connection is made."""
     assert pin(host, CONFIG) == EX_USAGE
     out, err = capsys.readouterr()
     assert (out, broker.sessions) == ("", [])

@@ -1,4 +1,4 @@
-"""`bat2influx run`: what is done before the daemon, and what becomes of its end."""
+"""`bat2influx run`: what happens before the daemon starts, and after its end."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ EX_CONFIG, EX_SOFTWARE, EX_NOPERM = 78, 70, 77
 
 @pytest.fixture
 def options(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> argparse.Namespace:
-    """The command line with a good file; the program's log is left alone."""
+    """The command line with a valid file; the program's log is unchanged."""
     monkeypatch.delenv("CREDENTIALS_DIRECTORY", raising=False)
     monkeypatch.setattr(journal, "set_up", lambda: None)
     path = tmp_path / "bat2influx.ini"
@@ -36,7 +36,7 @@ def options(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> argparse.Namespa
 def test_the_daemons_exit_code_is_the_commands(
     options: argparse.Namespace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It gets the settings, and a way to read the file anew."""
+    """It gets the settings, and a function to reload the file."""
     done: list[str] = []
 
     def daemon(settings: Settings, reload: Callable[[], Settings]) -> int:
@@ -57,7 +57,7 @@ def test_the_daemons_exit_code_is_the_commands(
 def test_garbage_is_collected_while_the_daemon_runs(
     options: argparse.Namespace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What is imported at the start is left out of it, for good."""
+    """Modules imported at the start are excluded, permanently."""
     seen: list[tuple[bool, bool]] = []
 
     def daemon(*_: object) -> int:
@@ -72,12 +72,12 @@ def test_garbage_is_collected_while_the_daemon_runs(
     assert seen == [(True, True)]
 
 
-def test_a_bad_file_starts_nothing(
+def test_an_invalid_file_starts_nothing(
     options: argparse.Namespace,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """Its problems are printed, and the exit code keeps systemd from trying again."""
+    """Its problems are printed, and with the exit code systemd does not retry."""
     monkeypatch.setattr(main, "run", None)
     options.config.write_text("[Battery]\nport = many\n")
     assert run(options) == EX_CONFIG
@@ -92,18 +92,18 @@ print(*(name for name in sys.modules if name.startswith(("bat2influx.daemon", "p
 """
 
 
-def test_a_bad_file_is_told_before_the_daemon_is_imported() -> None:
-    """That takes a quarter of a second, and more on a small machine."""
+def test_an_invalid_file_is_reported_before_the_daemon_is_imported() -> None:
+    """The import takes a quarter of a second, and more on a small machine."""
     command = [sys.executable, "-c", AT_ONCE]
     done = subprocess.run(command, cwd=TOP, capture_output=True, text=True, check=True)
     assert done.stdout == "\n"
     assert "/nowhere/x.ini: there is no such file\n" in done.stderr
 
 
-def test_an_error_of_ours_is_logged_and_ends_the_daemon(
+def test_an_internal_error_is_logged_and_ends_the_daemon(
     options: argparse.Namespace, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """With its traceback, as an event of its own."""
+    """With its traceback, as a separate event."""
 
     def broken(*_: object) -> int:
         raise ZeroDivisionError("of ours")
@@ -138,7 +138,7 @@ sys.exit(command(sys.argv[1:]))
 
 
 def as_root(options: argparse.Namespace, state: Path, *by: str) -> subprocess.CompletedProcess[str]:
-    """Have a process of root's run the command, with a daemon that leaves a file and ends."""
+    """Let a process of root run the command, with a daemon that writes a file and ends."""
     return subprocess.run(
         [*by, sys.executable, "-c", AS_ROOT, "--config", str(options.config), "run"],
         cwd=TOP,
@@ -151,7 +151,7 @@ def as_root(options: argparse.Namespace, state: Path, *by: str) -> subprocess.Co
 
 @needs_root
 def test_found_root_left_files_that_the_service_could_not_use(options: argparse.Namespace) -> None:
-    """With a state directory of another user's it runs as that user, and says so."""
+    """With another user's state directory it runs as that user, and logs that."""
     with open_folder() as state:
         os.chown(state, NOBODY, NOGROUP)
         done = as_root(options, state)
@@ -163,8 +163,8 @@ def test_found_root_left_files_that_the_service_could_not_use(options: argparse.
 
 
 @needs_root
-def test_root_runs_with_a_state_directory_of_its_own(options: argparse.Namespace) -> None:
-    """As before, and says nothing of it."""
+def test_root_runs_with_its_own_state_directory(options: argparse.Namespace) -> None:
+    """Without a change of the user, and without a log line."""
     with open_folder() as state:
         done = as_root(options, state)
         assert (done.returncode, done.stderr) == (42, "")
@@ -172,10 +172,10 @@ def test_root_runs_with_a_state_directory_of_its_own(options: argparse.Namespace
 
 
 @needs_root
-def test_root_that_may_not_change_its_user_is_told_how_to_run_it(
+def test_root_that_may_not_change_its_user_gets_the_command_to_run(
     options: argparse.Namespace,
 ) -> None:
-    """As in a container without capabilities; nothing is left behind."""
+    """As in a container without capabilities; no file is left."""
     with open_folder() as state:
         os.chown(state, NOBODY, NOGROUP)
         options.config.parent.chmod(0o755)
@@ -209,7 +209,7 @@ sys.exit(command(sys.argv[1:4]))
 def test_found_root_ran_below_a_directory_that_the_service_took(
     options: argparse.Namespace, made: bool
 ) -> None:
-    """With the service's file, before its first start, it is told to start that."""
+    """With the service's file, before its first start, the message is to start the service."""
     environment = {key: each for key, each in os.environ.items() if key != "STATE_DIRECTORY"}
     with open_folder() as folder:
         state = folder / "state"
@@ -235,10 +235,10 @@ def test_found_root_ran_below_a_directory_that_the_service_took(
         assert state.exists() == made
 
 
-def test_what_is_no_error_passes(
+def test_other_exceptions_pass(
     options: argparse.Namespace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As Ctrl-C does."""
+    """Such as Ctrl-C."""
 
     def interrupted(*_: object) -> int:
         raise KeyboardInterrupt
@@ -248,7 +248,7 @@ def test_what_is_no_error_passes(
         run(options)
 
 
-def test_there_is_nothing_to_choose() -> None:
+def test_the_command_has_no_options() -> None:
     """The command is its function."""
     parser = argparse.ArgumentParser()
     register(parser)

@@ -1,4 +1,4 @@
-"""`bat2influx spool`: what it prints of what is on disk, and what it has the daemon do."""
+"""`bat2influx spool`: what it prints of the queue on disk, and its requests to the daemon."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ NOW = 1_795_000_000_000_000_000  # 2026-11-18 11:06:40 UTC, in ns
 
 
 class State:
-    """A state directory, and the clock by which rows are rejected."""
+    """A state directory, and the clock for rejected points."""
 
     def __init__(self, directory: Path) -> None:
         self.path = directory / "state"
@@ -61,7 +61,7 @@ class State:
 
 @pytest.fixture
 def state(tmp_path: Path) -> State:
-    """Nothing is on disk."""
+    """An empty state directory."""
     return State(tmp_path)
 
 
@@ -73,17 +73,17 @@ def line(stamp: int, value: float = 1.5) -> bytes:
 # What it shows
 
 
-def test_without_a_file_nothing_waits(state: State, capsys: pytest.CaptureFixture[str]) -> None:
-    """And none is made."""
+def test_without_a_file_nothing_is_queued(state: State, capsys: pytest.CaptureFixture[str]) -> None:
+    """And none is created."""
     assert state.run() == EX_OK
     assert capsys.readouterr() == ("queued    0 values\nrejected  0 points\n", "")
     assert not state.path.exists()
 
 
-def test_what_waits_has_its_age_and_its_size(
+def test_queued_values_have_their_age_and_size(
     state: State, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The oldest stamp in UTC, and where the file is; the file stays as it is."""
+    """The oldest stamp in UTC, and the directory; the file is unchanged."""
     state.store([line(NOW), line(NOW + 10**9)])
     before = state.files()
     assert state.run() == EX_OK
@@ -94,10 +94,10 @@ def test_what_waits_has_its_age_and_its_size(
     assert state.files() == before
 
 
-def test_what_was_rejected_is_told_by_reason(
+def test_rejected_points_are_printed_by_reason(
     state: State, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The most frequent first, with the first and the last time; a reason is a plain line."""
+    """The most frequent first, with the first and the last time; a reason is one printable line."""
     hostile = "no\nport = 1\x1b[2J " + "x" * 400
     state.store(rejected=[RejectedLine(line(n), "field type conflict") for n in range(2)])
     state.now = NOW - 10**9
@@ -124,10 +124,10 @@ def test_what_was_rejected_is_told_by_reason(
         (10**19 - 1, "2286-11-20 17:46:39 UTC"),
     ],
 )
-def test_a_stamp_far_away_is_told(
+def test_a_stamp_outside_of_dates_is_printed(
     state: State, capsys: pytest.CaptureFixture[str], stamp: int, when: str
 ) -> None:
-    """A clock that was never set makes such ones."""
+    """A clock that was never set produces such stamps."""
     state.store([line(stamp)])
     assert state.run() == EX_OK
     assert f"queued    1 values, the oldest from {when}, " in capsys.readouterr().out
@@ -147,7 +147,7 @@ def test_an_export_is_a_file_for_influx_import(
     context: bytes,
     rejected: bool,
 ) -> None:
-    """With database and policy in its head, and either what waits or what was rejected."""
+    """With database and policy in its header, and either the queued or the rejected lines."""
     odd = "dc,site=Größe V=1.5 7".encode()
     state.store([line(1), odd], [RejectedLine(line(2), "bad"), RejectedLine(line(3), "worse")])
     before = state.files()
@@ -161,10 +161,10 @@ def test_an_export_is_a_file_for_influx_import(
 # What it asks for
 
 
-def test_rejected_rows_are_tried_again_by_the_daemon(
+def test_the_daemon_retries_rejected_points_on_request(
     state: State, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The request is left for it, and the rows stay where they are."""
+    """The command leaves the request, and the points stay where they are."""
     state.store([line(1)], [RejectedLine(line(2), "bad"), RejectedLine(line(3), "bad")])
     assert state.run(retry=True) == EX_OK
     text = "requested: bat2influx retries 2 points, at once if it is running\n"
@@ -175,7 +175,7 @@ def test_rejected_rows_are_tried_again_by_the_daemon(
         assert queue.rejected_count == 2
 
 
-def test_where_nothing_was_rejected_nothing_is_asked_for(
+def test_without_rejected_points_there_is_no_request(
     state: State, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """With a file and without one."""
@@ -192,10 +192,10 @@ def test_where_nothing_was_rejected_nothing_is_asked_for(
 @pytest.mark.parametrize(
     "what", [{}, {"export": True}, {"retry": True}], ids=["show", "export", "retry"]
 )
-def test_a_file_of_a_later_version_is_told(
+def test_a_file_of_a_later_version_is_reported(
     state: State, capsys: pytest.CaptureFixture[str], what: dict[str, bool]
 ) -> None:
-    """It is unavailable, and nothing is printed as if it were empty."""
+    """The exit code is that of an unavailable file, and the output does not look empty."""
     state.store([line(1)])
     file = state.path / disk_format.NAME
     with closing(sqlite3.connect(file)) as db:
@@ -209,10 +209,10 @@ def test_a_file_of_a_later_version_is_told(
 
 
 @pytest.mark.parametrize("name", ["spool.sqlite", "spool.sqlite-wal", "spool.sqlite-journal"])
-def test_what_sqlite_could_wait_on_is_named(
+def test_a_path_that_could_block_sqlite_is_named(
     state: State, capsys: pytest.CaptureFixture[str], name: str
 ) -> None:
-    """A FIFO in the place of a file would hold the command up for ever."""
+    """A FIFO in place of a file would block the command for ever."""
     state.store([line(1)])
     (state.path / name).unlink(missing_ok=True)
     os.mkfifo(state.path / name)
@@ -225,7 +225,7 @@ def test_what_sqlite_could_wait_on_is_named(
 
 
 def as_root(state: State, ini: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Have a process of root's run the command with these arguments."""
+    """Let a process of root run the command with these arguments."""
     return subprocess.run(
         [sys.executable, "-m", "bat2influx", "--config", str(ini), "spool", *arguments],
         cwd=TOP,

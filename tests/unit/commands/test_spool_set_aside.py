@@ -23,10 +23,10 @@ def shown(state: Path, capsys: pytest.CaptureFixture[str]) -> list[str]:
     return capsys.readouterr().out.splitlines()
 
 
-def test_a_file_that_was_set_aside_is_shown_and_can_be_put_back(
+def test_a_file_that_was_set_aside_is_shown_and_can_be_restored(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A line has its name, its size with its log, and what to do; done, its values wait again."""
+    """With its name, its size with its log, and what to do; after that its values are queued."""
     with closing(DiskQueue(tmp_path, 10**7)) as queue:
         queue.append([b"dc V=1.5 1", b"dc V=1.5 2"])
     aside = salvage.set_aside(tmp_path / disk_format.NAME, "format-2")

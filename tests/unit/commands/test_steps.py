@@ -32,7 +32,7 @@ def test_a_step_is_a_line_in_columns() -> None:
     )
 
 
-def test_a_long_label_keeps_a_blank_behind_it() -> None:
+def test_a_long_label_keeps_a_space_after_it() -> None:
     """A field may have one."""
     line = printed(io.StringIO(), {}, Step(WRONG, "SolarchargerYieldPower", "odd"))
     assert line == "wrong SolarchargerYieldPower odd\n"
@@ -55,20 +55,20 @@ def test_a_terminal_has_the_state_in_colour(state: str, colour: str) -> None:
         (Terminal, {"TERM": "xterm", "NO_COLOR": "1"}),
     ],
 )
-def test_there_is_no_colour_where_nobody_wants_it(
+def test_there_is_no_colour_in_some_cases(
     stream: type[io.StringIO], environment: dict[str, str]
 ) -> None:
-    """In a pipe, on a dumb terminal, or by the custom of NO_COLOR."""
+    """In a pipe, on a dumb terminal, or with NO_COLOR."""
     assert "\x1b" not in printed(stream(), environment, Step(WRONG, "port", "x"))
 
 
-def test_an_empty_no_color_is_none() -> None:
-    """As its custom has it."""
+def test_an_empty_no_color_is_ignored() -> None:
+    """As in its definition."""
     assert "\x1b" in printed(Terminal(), {"NO_COLOR": ""}, Step(OK, "port", "x"))
 
 
-def test_what_went_wrong_is_counted() -> None:
-    """Notes and what is in order are not."""
+def test_failed_steps_are_counted() -> None:
+    """Notes and successful ones are not."""
     show = Printer(io.StringIO(), {})
     for state in (OK, WRONG, NOTE, WRONG, OK):
         show(Step(state, "port", "x"))
@@ -76,7 +76,7 @@ def test_what_went_wrong_is_counted() -> None:
 
 
 def test_a_heading_stands_apart() -> None:
-    """Behind an empty line."""
+    """After an empty line."""
     stream = io.StringIO()
     Printer(stream, {}).heading("[Battery boat]")
     assert stream.getvalue() == "\n[Battery boat]\n"

@@ -1,4 +1,4 @@
-"""Each check of a value by itself: what it takes, what it makes of that, and what it refuses."""
+"""Each check of a single value: what it accepts and returns, and what it rejects."""
 
 from __future__ import annotations
 
@@ -237,26 +237,26 @@ BAD: list[tuple[str, tuple[str, ...], Value, str]] = [
 
 
 @pytest.mark.parametrize(("check", "given", "value", "expected"), GOOD)
-def test_a_value_is_taken_in_its_type(
+def test_an_allowed_value_is_returned_in_its_type(
     check: str, given: tuple[str, ...], value: Value, expected: object
 ) -> None:
-    """What is allowed comes back as what the program works with, and in one form."""
+    """In the form that the program uses."""
     made: Any = CHECKS[check](value, *given)  # type: ignore[operator]
     assert (made, type(made)) == (expected, type(expected))
 
 
 @pytest.mark.parametrize(("check", "given", "value", "problem"), BAD)
-def test_a_value_is_refused_with_what_it_must_be(
+def test_a_value_is_rejected_with_what_it_must_be(
     check: str, given: tuple[str, ...], value: Value, problem: str
 ) -> None:
-    """The text goes on from `KEY = VALUE:`, and says what is allowed."""
+    """The text continues `KEY = VALUE:`, and says what is allowed."""
     with pytest.raises(ValidateError, match=re.escape(problem)) as raised:
         CHECKS[check](value, *given)  # type: ignore[operator]
     assert str(raised.value).startswith("must be ")
 
 
-def test_no_hint_where_nothing_is_near() -> None:
-    """`did you mean` stands only where there is a guess to make."""
+def test_no_hint_without_a_near_value() -> None:
+    """`did you mean` needs a plausible guess."""
     for check, given, value in (
         ("choice", MODES, "xyz"),
         ("choice", MODES, ["poll"]),
@@ -270,7 +270,7 @@ def test_no_hint_where_nothing_is_near() -> None:
 
 
 def test_every_check_is_in_the_tables() -> None:
-    """A check without a good value was never tried; a secret alone refuses nothing."""
+    """A check without a valid value would be untested; only a secret rejects nothing."""
     assert {row[0] for row in GOOD} == CHECKS.keys()
     assert {row[0] for row in BAD} == CHECKS.keys() - {"secret"}
 
@@ -292,8 +292,8 @@ def test_every_check_is_in_the_tables() -> None:
         ("a\n", False, False),
     ],
 )
-def test_names_that_can_be_written_without_doubt(text: str, name: bool, key: bool) -> None:
-    """A key, of a field or a tag, is a name that InfluxDB has not taken for itself."""
+def test_names_that_are_unambiguous(text: str, name: bool, key: bool) -> None:
+    """A key, of a field or a tag, is a name that InfluxDB does not reserve."""
     assert (is_name(text), is_key(text)) == (name, key)
 
 
@@ -327,8 +327,8 @@ def test_a_host_of_the_command_line_may_have_a_port(
         ("", ": must be a host name or an IP address alone"),
     ],
 )
-def test_a_host_of_the_command_line_is_refused_by_name(text: str, problem: str) -> None:
-    """The message repeats what was given, without control characters."""
+def test_a_host_of_the_command_line_is_rejected_by_name(text: str, problem: str) -> None:
+    """The message repeats the argument, without control characters."""
     with pytest.raises(ValueError, match=re.escape(problem)) as raised:
         host_and_port(text)
     assert str(raised.value).isprintable()

@@ -1,4 +1,4 @@
-"""Secrets in files of their own: their names, what is read of them, and how to come by one."""
+"""Secrets in separate files: their names, their content, and how to create one."""
 
 from __future__ import annotations
 
@@ -63,16 +63,16 @@ def test_each_file_replaces_one_secret(tmp_path: Path, name: str, section: str, 
         "grün\\n$x",
     ],
 )
-def test_any_password_can_be_written(tmp_path: Path, secret: str, end: str) -> None:
-    """Nothing in it has a meaning, blanks around it are kept, and its newline is no part."""
+def test_any_password_is_possible(tmp_path: Path, secret: str, end: str) -> None:
+    """No character has a meaning, spaces around it are kept, and its newline is removed."""
     config, problems = taken(tmp_path, "mqtt-password", secret + end)
     assert (config["Battery"]["password"], problems) == (secret, [])
 
 
 @pytest.mark.parametrize("empty", ["", "\n", "\r\n"])
 @pytest.mark.parametrize("name", ["mqtt-password", *CREDENTIALS])
-def test_an_empty_file_is_none(tmp_path: Path, name: str, empty: str) -> None:
-    """As systemd sets a credential where there is no file."""
+def test_an_empty_file_is_ignored(tmp_path: Path, name: str, empty: str) -> None:
+    """systemd sets an empty credential if there is no file."""
     config, problems = taken(tmp_path, name, empty)
     assert {value for keys in config.values() for value in keys.values()} <= {
         "of the ini",
@@ -82,8 +82,8 @@ def test_an_empty_file_is_none(tmp_path: Path, name: str, empty: str) -> None:
 
 
 @pytest.mark.parametrize("written", [f"{SECRET}\n\n", f"\n{SECRET}", f" {SECRET} \n\t\n"])
-def test_blank_lines_around_a_token_are_no_part_of_it(tmp_path: Path, written: str) -> None:
-    """A token is one word; a password may be anything, and is then refused."""
+def test_blank_lines_around_a_token_are_removed(tmp_path: Path, written: str) -> None:
+    """A token is one word; in a password they are an error."""
     config, problems = taken(tmp_path, "influx-token", written)
     assert (config["Influx"]["token"], problems) == (SECRET, [])
     _, problems = taken(tmp_path, "influx-password", written)
@@ -99,7 +99,9 @@ def test_blank_lines_around_a_token_are_no_part_of_it(tmp_path: Path, written: s
         (f"my {SECRET}", "holds a space; write the token alone"),
     ],
 )
-def test_a_bad_token_is_refused_with_its_file(tmp_path: Path, written: str, problem: str) -> None:
+def test_an_invalid_token_is_reported_with_its_file(
+    tmp_path: Path, written: str, problem: str
+) -> None:
     """It replaces nothing, and is not shown."""
     config, (told,) = taken(tmp_path, "influx-token", written)
     assert told.startswith(f"{tmp_path / 'influx-token'}: ")
@@ -113,7 +115,7 @@ def test_a_bad_token_is_refused_with_its_file(tmp_path: Path, written: str, prob
     [("", "mqtt-password"), ("boat", "mqtt-password-boat"), ("a b", "mqtt-password-a_b")],
 )
 def test_the_credential_of_a_device_has_its_name(name: str, credential: str) -> None:
-    """Without a blank, which systemd refuses in it."""
+    """Without a space, which systemd rejects in it."""
     assert credential_of(name) == credential
 
 
@@ -154,8 +156,8 @@ def test_the_credential_of_a_device_has_its_name(name: str, credential: str) -> 
         ),
     ],
 )
-def test_the_way_round_the_ini_file_names_the_file(
+def test_a_secret_outside_the_ini_file_has_the_name_of_its_file(
     config: Path, section: str, key: str, way: str
 ) -> None:
-    """With its mode, with what the service has to be told of it, and how it comes into force."""
+    """With its mode, the lines for the unit, and the command that applies it."""
     assert way_round(config, section, key) == f"the file {way}"

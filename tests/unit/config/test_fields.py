@@ -1,4 +1,4 @@
-"""[Fields] with presets, several instances, and the names that both give."""
+"""[Fields] with presets, several instances, and the resulting names."""
 
 from pathlib import Path
 
@@ -17,7 +17,7 @@ ORIGIN = "must be a list of portal, service, instance"
 
 @pytest.mark.parametrize("written", [*PRESETS, "grid, battery", "battery,grid,", '"phases", grid'])
 def test_presets_add_their_fields(tmp_path: Path, written: str) -> None:
-    """They follow the nine, in an order of their own, and stand before the file's own fields."""
+    """They follow the nine, in their own order, before the file's own fields."""
     text = f"[Fields]\npresets = {written}\nPv = solarcharger/288/Pv/I"
     names = [name for name in PRESETS if name in written]
     assert read(tmp_path, text).batteries[0].fields == (
@@ -28,19 +28,19 @@ def test_presets_add_their_fields(tmp_path: Path, written: str) -> None:
 
 
 def test_presets_alone(tmp_path: Path) -> None:
-    """`defaults = no` leaves nothing out that a preset brings."""
+    """`defaults = no` removes no field of a preset."""
     text = "[Fields]\ndefaults = no\npresets = system"
     assert read(tmp_path, text).batteries[0].fields == fields_of(["system"])
 
 
 def test_a_preset_that_is_named_twice_counts_once(tmp_path: Path) -> None:
-    """No field is there twice."""
+    """No field is duplicated."""
     text = "[Fields]\ndefaults = no\npresets = grid, grid"
     assert read(tmp_path, text).batteries[0].fields == fields_of(["grid"])
 
 
 def test_all_presets_at_once(tmp_path: Path) -> None:
-    """Neither the nine nor any of them stand in another's way."""
+    """No field of a preset, or of the nine, clashes with another."""
     text = f"[Fields]\npresets = {', '.join(PRESETS)}\ninstances = name"
     fields = read(tmp_path, text).batteries[0].fields
     assert len(fields) == len({field.name for field in fields}) == 9 + len(fields_of(PRESETS))
@@ -85,7 +85,7 @@ def test_what_is_not_allowed(tmp_path: Path, section: str, line: str, problem: s
     assert found == f"line 2: [{section}] {problem}"
 
 
-def test_a_name_of_a_preset_is_taken(tmp_path: Path) -> None:
+def test_a_name_of_a_preset_is_reserved(tmp_path: Path) -> None:
     """With the preset it stands for another value, and without it the name is free."""
     own = "GridPower = system/Ac/Grid/L1/Power"
     assert problems(tmp_path, f"[Fields]\npresets = solar, grid\n{own}") == [
@@ -96,8 +96,8 @@ def test_a_name_of_a_preset_is_taken(tmp_path: Path) -> None:
     assert battery.fields[-1] == Field("GridPower", "system", None, "Ac/Grid/L1/Power")
 
 
-def test_a_preset_that_is_none_hides_no_other_problem(tmp_path: Path) -> None:
-    """Its own message is the only one that comes of it."""
+def test_an_unknown_preset_hides_no_other_problem(tmp_path: Path) -> None:
+    """Its own message is the only one about it."""
     text = "[Fields]\ndefaults = no\npresets = gird\nGridPower = grid/Ac/Power\nBad = vebus"
     first, second = problems(tmp_path, text)
     assert first.startswith("line 3: [Fields] presets = gird")
@@ -116,7 +116,7 @@ def test_a_preset_that_is_none_hides_no_other_problem(tmp_path: Path) -> None:
         ("Voltage_ = vebus/275/Dc/0/Voltage", None),
     ],
 )
-def test_a_name_that_an_instance_would_make_is_taken(
+def test_a_name_that_an_instance_would_produce_is_reserved(
     tmp_path: Path, own: str, problem: str | None
 ) -> None:
     """With `instances = name` two values could be stored as one field."""
@@ -133,16 +133,16 @@ def test_a_name_that_an_instance_would_make_is_taken(
         ]
 
 
-def test_a_preset_reads_the_instance_that_is_behind_it(tmp_path: Path) -> None:
-    """Beside presets that name none; its names are those of the preset."""
+def test_a_preset_with_an_instance_reads_that_instance(tmp_path: Path) -> None:
+    """Also beside presets without one; its names are those of the preset."""
     text = "[Fields]\ndefaults = no\npresets = grid, battery/512"
     fields = read(tmp_path, text).batteries[0].fields
     assert fields == (*fields_of(["battery/512"]), *fields_of(["grid"]))
     assert {field.instance for field in fields} == {512, None}
 
 
-def test_two_instances_of_a_preset_differ_as_instances_has_it(tmp_path: Path) -> None:
-    """By a tag under one name, or by the name, which then is that of each alone, too."""
+def test_two_instances_of_a_preset_are_distinguished_by_instances(tmp_path: Path) -> None:
+    """By a tag with one name, or by the name, also if there is only one."""
     text = "[Fields]\ndefaults = no\npresets = {}\ninstances = {}"
     tag = read(tmp_path, text.format("battery/512, battery/513", "battery/tag"))
     assert tag.batteries[0].fields == fields_of(["battery/512", "battery/513"])
@@ -165,10 +165,10 @@ def test_two_instances_of_a_preset_differ_as_instances_has_it(tmp_path: Path) ->
         ("name, vebus/one", ("one", "name", "name"), {"battery", "solarcharger"}),
     ],
 )
-def test_instances_of_a_kind_alone(
+def test_instances_of_a_single_kind(
     tmp_path: Path, instances: str, distinguished: tuple[str, ...], several: set[str]
 ) -> None:
-    """The others are as without it: the nine keep their names where only a battery is named."""
+    """The others are unchanged: with battery/name the nine keep their names."""
     own = "Soc2 = battery/Soc\nSun = solarcharger/Yield/Power\nL1 = system/Ac/Grid/L1/Power"
     text = f"[Fields]\ninstances = {instances}\n{own}\nGrid = grid/30/Ac/Power"
     (battery,) = read(tmp_path, text).batteries
@@ -211,11 +211,11 @@ def test_instances_of_a_kind_alone(
 def test_instances_that_cannot_be_distinguished_or_are_misspelt(
     tmp_path: Path, lines: str, problem: str
 ) -> None:
-    """One message has the place of the problem, and a solution."""
+    """One message has the line of the problem, and a solution."""
     assert problems(tmp_path, f"[Fields]\n{lines}") == [f"line 2: [Fields] {problem}"]
 
 
-def test_kinds_without_a_field_are_taken_where_the_service_is_known(tmp_path: Path) -> None:
-    """One file may be for several devices; any service that a field names is known."""
+def test_kinds_without_a_field_are_accepted_if_the_service_is_known(tmp_path: Path) -> None:
+    """A file may be for several devices; any service that a field names is known."""
     assert read(tmp_path, "[Fields]\ninstances = tank/name")
     assert read(tmp_path, "[Fields]\ninstances = odd/name\nOdd = odd/Value")

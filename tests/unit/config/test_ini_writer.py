@@ -1,4 +1,4 @@
-"""Settings put into an ini file: what changes, what must not, and what a diff may show."""
+"""Writing settings into an ini file: what changes, what must not, and what a diff may show."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ FIELDS = {"Pv": "solarcharger/288/Yield/Power", "Wärme": "tank/1/Level"}
 
 
 def read(text: str) -> dict[tuple[str, str], str]:
-    """Return the settings of a text that has no problem."""
+    """Return the settings of a valid text."""
     index = Index(text.removeprefix("\ufeff"), NAMES, free=("Fields",))
     assert index.problems == []
     return {
@@ -39,7 +39,7 @@ def read(text: str) -> dict[tuple[str, str], str]:
 
 
 def test_the_shipped_file_gets_three_lines_and_keeps_all_others(tmp_path: Path) -> None:
-    """Each in the place of the empty line with its key, below the comment about it."""
+    """Each replaces the empty line with its key, below its comment."""
     made = with_settings(SHIPPED, PAIRED, NAMES)
     changed = [
         (old, new)
@@ -79,8 +79,8 @@ def test_the_shipped_file_gets_three_lines_and_keeps_all_others(tmp_path: Path) 
         ("[Battery x]\nuser = a\n", "[Battery x]\nuser = a\n\n[Battery]\nuser = new\n"),
     ],
 )
-def test_a_setting_goes_where_it_belongs(before: str, after: str) -> None:
-    """Into its line, below the last of its section, or into a section behind all others."""
+def test_a_setting_goes_into_its_section(before: str, after: str) -> None:
+    """Into its line, below the last of its section, or into a new section at the end."""
     assert with_settings(before, {"Battery": {"user": "new"}}, NAMES) == after
 
 
@@ -95,7 +95,7 @@ def test_a_setting_goes_where_it_belongs(before: str, after: str) -> None:
     ],
 )
 def test_an_empty_setting_empties_a_line_and_adds_none(before: str, after: str) -> None:
-    """The default counts then."""
+    """It stands for the default."""
     assert with_settings(before, {"Battery": {"password": ""}}, NAMES) == after
 
 
@@ -124,27 +124,27 @@ def test_fields_and_lists_are_written_as_they_are_read() -> None:
         ("[x]", '"[x]"'),
     ],
 )
-def test_a_value_has_quotes_where_it_needs_them(value: str, written: str) -> None:
-    """Nothing of it is a comment, and no comma that is none of a list makes one."""
+def test_a_value_gets_quotes_if_it_needs_them(value: str, written: str) -> None:
+    """So it has no comment and is no list."""
     assert quoted(value) == written
 
 
 @pytest.mark.parametrize("value", ["\"'", "a\nb", "a\x1b"])
-def test_a_value_that_the_file_has_no_way_for_is_refused(value: str) -> None:
-    """Nothing is written in its place."""
+def test_a_value_that_the_syntax_cannot_represent_is_an_error(value: str) -> None:
+    """Nothing is written instead."""
     with pytest.raises(UnwritableError):
         quoted(value)
 
 
-def test_a_value_that_its_line_would_spoil_is_refused() -> None:
-    """A comment that holds the quote of a secret could be the end of it."""
+def test_a_value_that_its_line_would_change_is_an_error() -> None:
+    """A comment with the quote of a secret could be read as the end of the secret."""
     text = '[Battery]\npassword =  # the "old"\n'
     with pytest.raises(UnwritableError, match="could end at either"):
         with_settings(text, {"Battery": {"password": "a b"}}, NAMES)
 
 
 @pytest.mark.parametrize("text", ["[Batery]\n", "user = x\n", "[Battery]\nuser = a\nuser = b\n"])
-def test_a_file_with_a_problem_is_left_alone(text: str) -> None:
+def test_an_invalid_file_is_unchanged(text: str) -> None:
     """What nobody can read, nobody can change."""
     with pytest.raises(ConfigError, match="line "):
         with_settings(text, PAIRED, NAMES)
@@ -152,8 +152,8 @@ def test_a_file_with_a_problem_is_left_alone(text: str) -> None:
         replaced(text, PAIRED, NAMES, {})
 
 
-def test_only_what_somebody_has_chosen_is_replaced() -> None:
-    """An empty value and the default are nobody's choice; another value is."""
+def test_only_a_chosen_value_counts_as_replaced() -> None:
+    """An empty value and the default do not count; another value does."""
     wanted = {"Battery": {"user": "token/a/b", "tls": "yes", "port": "", "address": "gx"}}
     defaults = known_defaults()
     assert defaults["Battery"]["verify_host"] == "yes"
@@ -164,7 +164,7 @@ def test_only_what_somebody_has_chosen_is_replaced() -> None:
 
 
 def test_a_diff_shows_no_secret() -> None:
-    """Neither what was there, nor one beside a change, nor one in a comment."""
+    """Neither the old one, nor one beside a change, nor one in a comment."""
     before = "[Battery]\n# password = older\npassword = 'hunter2'\nuser =\n[Influx]\ntoken = t0k\n"
     after = before.replace("'hunter2'", "").replace("user =", "user = me")
     lines = difference(before, after, "x.ini")
@@ -201,8 +201,8 @@ def files(draw: st.DrawFn) -> str:
 
 @settings(deadline=None, max_examples=200)
 @given(files(), st.dictionaries(KEYS, PLAIN.filter(_writable), max_size=4))
-def test_all_else_stays_as_it_was(text: str, given: dict[tuple[str, str], str]) -> None:
-    """The result has what is wanted, and no other line has changed, in order and to the byte."""
+def test_everything_else_is_unchanged(text: str, given: dict[tuple[str, str], str]) -> None:
+    """The result has the wanted settings, and every other line is the same, byte by byte."""
     before = Index(text, NAMES, free=("Fields",))
     if before.problems:  # such as `a# x = y`
         return

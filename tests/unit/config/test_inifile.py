@@ -1,4 +1,4 @@
-"""Configuration files that cannot be used: every problem is told, and no secret."""
+"""Invalid configuration files: every problem is reported, and no secret."""
 
 import subprocess
 from pathlib import Path
@@ -13,7 +13,7 @@ SECRET = "hunter-Zq7"
 
 
 def problems(directory: Path, text: str | bytes, credentials: Path | None = None) -> list[str]:
-    """Return what is wrong with `text`, without the file's name; no secret may be in it."""
+    """Return the problems of `text`, without the file's name; no secret may be in them."""
     path = directory / "b.ini"
     path.write_bytes(text if isinstance(text, bytes) else text.encode(errors="surrogateescape"))
     with pytest.raises(ConfigError) as raised:
@@ -27,7 +27,7 @@ def problems(directory: Path, text: str | bytes, credentials: Path | None = None
 
 
 def test_every_problem_at_once(tmp_path: Path) -> None:
-    """Five mistakes are five messages: line, key, what was found, what is allowed instead."""
+    """Five mistakes are five messages: line, key, value, and what is allowed."""
     text = f"""\
 [Battery]
 address = venus.local
@@ -141,8 +141,8 @@ TAGS = "must be name:value, …, as in site:home, room:cellar"
         ("Battery", "Password = x", "Password: unknown key; did you mean password?"),
     ],
 )
-def test_what_is_not_allowed(tmp_path: Path, section: str, line: str, problem: str) -> None:
-    """A value that cannot be used is shown with its key, and with what it must be."""
+def test_values_that_are_not_allowed(tmp_path: Path, section: str, line: str, problem: str) -> None:
+    """An invalid value is shown with its key, and with what it must be."""
     (told,) = problems(tmp_path, f"[{section}]\n{line}")
     assert told.startswith((f"line 2: [{section}] {problem}", f"line 2: [{section}]: {problem}"))
 
@@ -160,8 +160,8 @@ def test_what_is_not_allowed(tmp_path: Path, section: str, line: str, problem: s
         f"password = '{SECRET}'s'",
     ],
 )
-def test_a_secret_that_would_be_cut_is_refused(tmp_path: Path, line: str) -> None:
-    """What ConfigObj would take as comment, list or nothing is to be put in quotes."""
+def test_a_secret_that_would_be_cut_is_rejected(tmp_path: Path, line: str) -> None:
+    """ConfigObj would read a comment, a list or nothing; it has to be put in quotes."""
     assert problems(tmp_path, f"[Battery]\n{line}\n[Influx]\n{line}") == [
         f'line {number}: [{section}] password: has a stray quote, comma or #; put it in quotes: "…"'
         for number, section in ((2, "Battery"), (4, "Influx"))
@@ -169,14 +169,14 @@ def test_a_secret_that_would_be_cut_is_refused(tmp_path: Path, line: str) -> Non
 
 
 @pytest.mark.parametrize("line", ["db = a#b", "db = a,,b", 'tags = "a:b" c', "user = ,", 'db = "a'])
-def test_a_value_that_would_be_cut_is_refused(tmp_path: Path, line: str) -> None:
-    """A # begins a comment only after a blank; quotes and commas have to match."""
+def test_a_value_that_would_be_cut_is_rejected(tmp_path: Path, line: str) -> None:
+    """A # begins a comment only after a space; quotes and commas have to match."""
     (told,) = problems(tmp_path, f"[Influx]\n{line}")
     assert told.endswith('has a stray quote, comma or #; put it in quotes: "…"')
 
 
 def outside(mark: str) -> str:
-    """Return what is said of a comment that is none here."""
+    """Return the message about a comment of another syntax."""
     return (
         f"has a {mark} outside of quotes; begin a comment with #, and put a value that holds"
         f' {mark} in quotes: "…"'
@@ -216,10 +216,10 @@ def outside(mark: str) -> str:
         (f"password = '{SECRET}' // {SECRET}", "//"),
     ],
 )
-def test_found_a_comment_of_other_files_taken_for_a_part_of_the_value(
+def test_found_a_comment_of_another_syntax_became_a_part_of_the_value(
     tmp_path: Path, line: str, mark: str
 ) -> None:
-    """A ; or // beside a blank is a comment elsewhere, and what it is here has to be written."""
+    """A ; or // beside a space is a comment elsewhere; the message asks for # or quotes."""
     key = line.split(maxsplit=1)[0]
     assert problems(tmp_path, f"[Battery]\n{line}\n[Spool]\nmax_size = 1") == [
         f"line 2: [Battery] {key}: {outside(mark)}",
@@ -229,8 +229,8 @@ def test_found_a_comment_of_other_files_taken_for_a_part_of_the_value(
 
 @pytest.mark.parametrize("mark", [";", "//"])
 @pytest.mark.parametrize("blank", [" ", "", "\t"])
-def test_a_comment_of_other_files_behind_a_section(tmp_path: Path, mark: str, blank: str) -> None:
-    """It is told, and what stands in the section is looked at for itself."""
+def test_a_comment_of_another_syntax_after_a_section(tmp_path: Path, mark: str, blank: str) -> None:
+    """It is reported, and the settings of the section are still checked."""
     text = f"[Influx]{blank}{mark} {SECRET} [x]\nport = 0\n[Infux] {mark} x"
     assert problems(tmp_path, text) == [
         f"line 1: [Influx]: a comment begins with #, not with {mark}",
@@ -251,7 +251,7 @@ def test_a_comment_of_other_files_behind_a_section(tmp_path: Path, mark: str, bl
     ],
 )
 def test_found_a_secret_cut_at_a_quote_and_a_hash_within_it(tmp_path: Path, line: str) -> None:
-    """ConfigObj ends it at the first quote, where the last one may be meant."""
+    """ConfigObj ends it at the first quote, although the last one may be meant."""
     quote = line.split()[2][0]
     (told,) = problems(tmp_path, f"[Influx]\n{line}")
     assert told == (
@@ -286,10 +286,10 @@ STRAY = 'has a stray quote, comma or #; put it in quotes: "…"'
         ("Influx", "token", "influx-token"),
     ],
 )
-def test_a_secret_with_both_quotes_has_a_file_of_its_own(
+def test_a_secret_with_both_quotes_belongs_in_a_separate_file(
     tmp_path: Path, raw: str, problem: str, section: str, key: str, credential: str
 ) -> None:
-    """No quotes here can hold it, beside a # or a comma; the message names what can."""
+    """No quotes can hold it beside a # or a comma; the message names the file."""
     (told,) = problems(tmp_path, f"[{section}]\n{key} = {raw}")
     assert told.startswith(f"line 2: [{section}] {key}: {problem}")
     assert told.endswith(
@@ -301,14 +301,14 @@ def test_a_secret_with_both_quotes_has_a_file_of_its_own(
 @pytest.mark.parametrize(
     "line", [f"password: \"'{SECRET}", f"pasword = \"'{SECRET}", f"token = \"'{SECRET}"]
 )
-def test_what_is_no_fault_of_the_quotes_names_no_other_file(tmp_path: Path, line: str) -> None:
-    """Another sign or key is all that has to be corrected first."""
+def test_other_faults_of_a_secret_name_no_separate_file(tmp_path: Path, line: str) -> None:
+    """Another sign or key has to be corrected first."""
     (told,) = problems(tmp_path, f"[Battery]\n{line}")
     assert "CREDENTIALS" not in told
 
 
-def test_a_stray_quote_in_a_long_list_is_found_at_once(tmp_path: Path) -> None:
-    """ConfigObj alone would try every split of this list, which is more than 2**300."""
+def test_a_stray_quote_in_a_long_list_is_detected_at_once(tmp_path: Path) -> None:
+    """ConfigObj alone would try every split of this list, more than 2**300."""
     (told,) = problems(tmp_path, "[Influx]\ntags = " + "a ," * 300 + '"')
     assert "stray quote" in told
 
@@ -341,8 +341,8 @@ def test_a_stray_quote_in_a_long_list_is_found_at_once(tmp_path: Path) -> None:
         (f"password = {SECRET * 200}", "is longer than 1000 characters"),
     ],
 )
-def test_broken_lines(tmp_path: Path, line: str, problem: str) -> None:
-    """A line that is none is told without what it holds, and the rest of the file is checked."""
+def test_invalid_lines(tmp_path: Path, line: str, problem: str) -> None:
+    """An invalid line is reported without its content, and the rest of the file is checked."""
     told = problems(tmp_path, f"[Battery]\n{line}\n[Spool]\nmax_size = 1")
     assert told[0].startswith(f"line 2: {problem}")
     assert told[1:] == [f"line 4: [Spool] max_size = 1: {SIZE}"]
@@ -358,7 +358,7 @@ def test_values_of_several_lines(tmp_path: Path) -> None:
 
 
 def test_triple_quotes_that_never_end(tmp_path: Path) -> None:
-    """The lines after them are checked as if they were not there."""
+    """The lines after them are checked as usual."""
     text = '[Battery]\npassword = """x\n[Battery]\nport = 0'
     assert [problem.split(":")[0] for problem in problems(tmp_path, text)] == [
         "line 2",
@@ -368,7 +368,7 @@ def test_triple_quotes_that_never_end(tmp_path: Path) -> None:
 
 
 def test_sections(tmp_path: Path) -> None:
-    """Sections that repeat, are unknown or still missing are told, and what they hold as well."""
+    """Repeated, unknown and missing sections are reported, and so are problems within them."""
     text = f"""\
 password = {SECRET}
 {SECRET} = x
@@ -425,7 +425,7 @@ colour: {SECRET}
 
 
 def test_a_file_of_the_original_script(tmp_path: Path) -> None:
-    """It is recognised as a whole and answered once, with each line as it has to be written."""
+    """One message covers it as a whole, with each line as it has to be written."""
     (told,) = problems(tmp_path, ORIGINAL)
     lines = told.splitlines()
     assert lines[0].startswith("line 3: this is a file of the original script")
@@ -446,14 +446,14 @@ def test_a_file_of_the_original_script(tmp_path: Path) -> None:
 
 
 def test_a_file_of_the_original_script_with_its_database(tmp_path: Path) -> None:
-    """Where the file names the database, nothing is said about the default."""
+    """If the file names the database, the message does not mention the default."""
     (told,) = problems(tmp_path, ORIGINAL + "db: bat\n")
     assert "db = bat" in told
     assert "default" not in told
 
 
 def test_the_command_for_a_file_of_the_original_script_works(tmp_path: Path) -> None:
-    """After the command of the message, and quotes as it says, the file is one of ours."""
+    """After the command in the message, and its quotes, the file is valid."""
     directory = tmp_path / "it's here"
     directory.mkdir()
     (told,) = problems(directory, ORIGINAL.replace("colour", "# colour"))
@@ -483,13 +483,13 @@ def test_the_command_for_a_file_of_the_original_script_works(tmp_path: Path) -> 
     ],
 )
 def test_files_that_are_no_text(tmp_path: Path, content: bytes, problem: str) -> None:
-    """What is no text is one problem, with the line where it shows."""
+    """There is one problem, with the line of the first invalid byte."""
     (told,) = problems(tmp_path, content)
     assert told.removeprefix(f"{tmp_path / 'b.ini'}: ").startswith(problem)
 
 
 def test_files_that_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A file that is missing, a directory, or not for us is a problem like any other."""
+    """A missing file, a directory, or a file without permission is a problem."""
 
     def denied(*_: object, **__: object) -> None:
         raise PermissionError(13, "Permission denied")
@@ -513,9 +513,7 @@ def test_files_that_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         ("influx-token", f"my {SECRET}\n".encode(), ": must be one word of printable ASCII"),
     ],
 )
-def test_credentials_that_cannot_be_used(
-    tmp_path: Path, name: str, content: bytes, problem: str
-) -> None:
+def test_invalid_credentials(tmp_path: Path, name: str, content: bytes, problem: str) -> None:
     """The problem names the credential's file, after those of the ini file."""
     (tmp_path / name).write_bytes(content)
     first, told = problems(tmp_path, "[Battery]\nport = 0", credentials=tmp_path)
@@ -595,7 +593,7 @@ def somewhere(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @given(content=st.one_of(st.binary(max_size=200), FILES.map(str.encode)))
 @example(content=b"[Fields]\n__many__ = x")
 def test_any_bytes_are_settings_or_problems(somewhere: Path, content: bytes) -> None:
-    """Whatever the file holds, it is taken or refused with messages, and nothing else."""
+    """Any content gives settings or messages, and nothing else."""
     somewhere.write_bytes(content)
     try:
         load(somewhere)
@@ -609,7 +607,7 @@ def test_any_bytes_are_settings_or_problems(somewhere: Path, content: bytes) -> 
 @example(before="[Fields]", line=f"pasword {SECRET} = 1", after="")
 @example(before="[Fields]", line=f"pasword = {SECRET}", after="")
 def test_a_secret_never_shows(somewhere: Path, before: str, line: str, after: str) -> None:
-    """Wherever a password stands and however the file is broken, no message repeats it."""
+    """Wherever a password is and however invalid the file, no message repeats it."""
     somewhere.write_bytes(f"{before}\n{line}\n{after}".encode())
     try:
         load(somewhere)

@@ -1,4 +1,4 @@
-"""What is taken for a file of the original script, and what is written about each of its lines."""
+"""How a file of the original script is detected, and the text about each of its lines."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ NAMES = {
 
 
 def told(text: str, path: str = "/etc/b.ini") -> list[str] | None:
-    """Return the lines of the answer, None where there is none."""
+    """Return the lines of the answer, None without one."""
     answer = changes(Index(text, NAMES, free=("Fields",)), Path(path))
     return None if answer is None else answer.splitlines()
 
@@ -38,8 +38,8 @@ def told(text: str, path: str = "/etc/b.ini") -> list[str] | None:
         ("", False),
     ],
 )
-def test_a_file_is_known_by_its_colons_alone(text: str, is_one: bool) -> None:
-    """Two of them at least, not one =, and a section that the original had."""
+def test_a_file_is_detected_by_its_colons(text: str, is_one: bool) -> None:
+    """At least two of them, no =, and a section of the original script."""
     assert (told(text) is not None) is is_one
 
 
@@ -58,22 +58,22 @@ def test_a_file_is_known_by_its_colons_alone(text: str, is_one: bool) -> None:
         ("colour: red", "remove the line, because there is no such key here"),
     ],
 )
-def test_a_line_is_rewritten_or_left_out(line: str, change: str) -> None:
-    """A key may have been in capitals; what needs quotes has them, and a secret is not shown."""
+def test_a_line_is_rewritten_or_removed(line: str, change: str) -> None:
+    """A key may be in capitals; a value gets quotes if it needs them, and a secret is not shown."""
     answer = told(f"[Influx]\naddress: x\n{line}")
     assert answer
     assert answer[2] == f"  line 3: {change}"
 
 
-def test_a_line_in_a_section_that_is_none_is_left_out() -> None:
+def test_a_line_in_an_unknown_section_is_removed() -> None:
     """There is no key where there is no section."""
     answer = told("[Influx]\naddress: x\n[Log]\naddress: y")
     assert answer
     assert answer[2] == "  line 4: remove the line, because there is no such key here"
 
 
-def test_the_answer_goes_by_lines_and_ends_with_one_command() -> None:
-    """Comments are among the settings; a path with blanks is quoted for the shell."""
+def test_the_answer_lists_the_lines_and_ends_with_one_command() -> None:
+    """Comments are among the lines; a path with spaces is quoted for the shell."""
     text = "; mine\n[Battery]\naddress: a\n; and\n[Influx]\ndb: b"
     assert told(text, "/home/me/my battery.ini") == [
         "/home/me/my battery.ini, line 3: this is a file of the original script"
@@ -97,8 +97,8 @@ def test_the_answer_goes_by_lines_and_ends_with_one_command() -> None:
         ("[Battery]\ndb: house", True),  # which is no setting of it
     ],
 )
-def test_another_default_is_named_unless_the_file_has_its_own(rest: str, hint: bool) -> None:
-    """Who had no `db` would find the old data no more."""
+def test_the_other_default_database_is_named_unless_the_file_has_one(rest: str, hint: bool) -> None:
+    """Without `db` the old data would not be found."""
     answer = told(f"[Influx]\naddress: a\nuser: b\n{rest}")
     assert answer
     assert ("write db = bat in [Influx]" in answer[-1]) is hint

@@ -1,4 +1,4 @@
-"""Where files are, by the configuration file, the environment, and who asks."""
+"""The paths of files, by the configuration file, the environment, and the caller."""
 
 from __future__ import annotations
 
@@ -34,22 +34,22 @@ SESSION = {"XDG_RUNTIME_DIR": "/run/user/1000"}
         ("/home/me/x.ini", {"STATE_DIRECTORY": "", "XDG_STATE_HOME": "/s"}, "/s/bat2influx"),
     ],
 )
-def test_the_state_directory_is_where_the_daemon_runs(
+def test_the_state_directory_of_each_way_to_run(
     config: str, environment: dict[str, str], expected: str
 ) -> None:
-    """The service manager's wins; a service by hand has that service's; a person has a person's."""
+    """Of the service manager first, then of the service; a person has one in the home directory."""
     assert state_directory(Path(config), environment) == Path(expected).expanduser()
 
 
-def test_the_state_of_the_service_is_its_users() -> None:
-    """One that the service manager or a person has named may be anybody's."""
+def test_the_state_of_the_service_belongs_to_its_user() -> None:
+    """One named by the service manager or a person may have any owner."""
     assert service_user(Path("/etc/bat2influx/boat.ini"), {}) == "bat2influx"
     assert service_user(Path("/etc/bat2influx/boat.ini"), {"STATE_DIRECTORY": "/s"}) == ""
     assert service_user(Path("/home/me/x.ini"), {}) == ""
 
 
-def test_a_relative_name_is_where_it_leads(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """A link to a file of the service is another file, with a state of its own."""
+def test_a_relative_name_is_resolved(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A symbolic link to a file of the service counts as another file, with its own state."""
     link = tmp_path / "mine.ini"
     link.symlink_to("/etc/bat2influx/bat2influx.ini")
     environment = {"XDG_STATE_HOME": "/s"}
@@ -59,8 +59,8 @@ def test_a_relative_name_is_where_it_leads(monkeypatch: pytest.MonkeyPatch, tmp_
     assert state_directory(up, environment) == Path("/var/lib/bat2influx/boat")
 
 
-def test_the_place_is_that_of_the_service_manager_or_of_the_session() -> None:
-    """The file is named after the ini; where there is no place, there is none."""
+def test_the_runtime_directory_is_the_service_managers_or_the_sessions() -> None:
+    """The file is named after the ini; without a directory there is none."""
     ini = Path("/etc/bat2influx/boat.ini")
     unit = {**SESSION, "RUNTIME_DIRECTORY": "/run/bat2influx-boat:/run/more"}
     assert runtime_file(ini, unit, SUFFIX) == Path("/run/bat2influx-boat/boat.prom")
@@ -81,7 +81,7 @@ def test_the_place_is_that_of_the_service_manager_or_of_the_session() -> None:
     ],
 )
 def test_a_file_of_the_service_has_a_unit(config: str, of_service: bool, unit: str) -> None:
-    """An instance has the name of its file; only those in one folder are the service's."""
+    """An instance has the name of its file; only files in one directory are the service's."""
     assert is_of_service(Path(config)) is of_service
     assert service_unit(Path(config)) == unit
 
@@ -100,6 +100,6 @@ def test_a_file_of_the_service_has_a_unit(config: str, of_service: bool, unit: s
 def test_from_outside_a_service_is_found_by_the_name_of_its_file(
     config: str, environment: dict[str, str], expected: str | None
 ) -> None:
-    """Who asks has a session of his own, in which the service does not run."""
+    """The caller's own session directory does not have it."""
     found = runtime_file_of_service(Path(config), environment, SUFFIX)
     assert found == (Path(expected) if expected else None)

@@ -1,4 +1,4 @@
-"""What settings must be to each other: all devices behind a broker, credentials, tags."""
+"""Checks of several settings together: all devices behind a broker, credentials, tags."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ FLEET = "[Battery]\nserial = *\nmode = notify\n"
 
 
 def test_a_fleet_has_portal_and_instance_as_tags(tmp_path: Path) -> None:
-    """Without them its values would be one another's."""
+    """Without them values of different devices would overwrite each other."""
     settings = read(tmp_path, FLEET + "topic_prefix = boats\nshare_group = store 1")
     (battery,) = settings.batteries
     assert battery.fleet
@@ -25,15 +25,15 @@ def test_a_fleet_has_portal_and_instance_as_tags(tmp_path: Path) -> None:
     assert settings.influx.device_tags == ("portal", "instance")
 
 
-def test_tags_that_are_wanted_besides(tmp_path: Path) -> None:
-    """Each comes once."""
+def test_further_tags_of_a_fleet(tmp_path: Path) -> None:
+    """Each is there once."""
     settings = read(tmp_path, FLEET + "[Influx]\ndevice_tags = service, portal")
     assert settings.influx.device_tags == ("portal", "service", "instance")
     assert not read(tmp_path, "").batteries[0].fleet
 
 
 def test_a_fleet_beside_a_device(tmp_path: Path) -> None:
-    """The fields may be the same; the device's instances are told apart as it says."""
+    """The fields may be the same; the device's instances are distinguished as configured."""
     text = "[Battery boats]\nserial = *\nmode = notify\n[Battery]\n[Fields]\ninstances =\n"
     fleet, device = read(tmp_path, text).batteries
     assert (fleet.fleet, fleet.instances) == (True, "tag")
@@ -86,21 +86,21 @@ def test_a_fleet_beside_a_device(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_what_a_fleet_does_not_go_with(tmp_path: Path, text: str, problem: str) -> None:
-    """It is said where that stands, with what to write instead."""
+def test_settings_that_a_fleet_excludes(tmp_path: Path, text: str, problem: str) -> None:
+    """The message has the line of the setting, and what to write instead."""
     assert problems(tmp_path, text) == [problem]
 
 
 @pytest.mark.parametrize("name", ["a/b", "+", "'a#'", "a, b"])
-def test_what_is_no_group(tmp_path: Path, name: str) -> None:
-    """It becomes a part of a topic filter."""
+def test_invalid_groups(tmp_path: Path, name: str) -> None:
+    """A group becomes a part of a topic filter."""
     (told,) = problems(tmp_path, FLEET + f"share_group = {name}")
     assert told.startswith("line 4: [Battery] share_group = ")
     assert "must be" in told
 
 
 def test_the_cloud_has_no_fleet(tmp_path: Path) -> None:
-    """VENUS: it refuses a subscription to more than one device."""
+    """VENUS: it rejects a subscription to more than one device."""
     text = (
         "[Battery]\naddress = vrm\nserial = *\nmode = notify\nuser = me@example.com\npassword = x"
     )
@@ -110,7 +110,7 @@ def test_the_cloud_has_no_fleet(tmp_path: Path) -> None:
 
 
 def test_one_device_in_place_of_a_fleet(tmp_path: Path) -> None:
-    """As `watch` reads it, which takes nothing away from those who share the work."""
+    """For `watch`, which takes no message from daemons that share the work."""
     text = FLEET.replace("[Battery]", "[Battery boats]") + "share_group = store\n[Battery]\n"
     fleet, device = read(tmp_path, text).batteries
     one, same = one_of_fleet(read(tmp_path, text), "c0619ab12345").batteries
@@ -128,14 +128,14 @@ def test_one_device_in_place_of_a_fleet(tmp_path: Path) -> None:
         ("", "c0619ab12345", "is used with serial = * only, which"),
     ],
 )
-def test_a_device_that_is_not_said(tmp_path: Path, text: str, portal: str, said: str) -> None:
-    """It is told what to write."""
+def test_a_fleet_needs_a_portal_id(tmp_path: Path, text: str, portal: str, said: str) -> None:
+    """The message says what to write."""
     with pytest.raises(ValueError, match=re.escape(said)):
         one_of_fleet(read(tmp_path, text), portal)
 
 
 def test_found_two_devices_shared_a_credential(tmp_path: Path) -> None:
-    """A blank in a name is _ in that of its credential; one of the two has to be renamed."""
+    """A space in a name is _ in its credential; one of the two has to be renamed."""
     text = "[Battery a b]\naddress = 10.0.0.2\n[Battery a_b]\naddress = 10.0.0.3\n"
     assert problems(tmp_path, text) == [
         "line 3: [Battery a_b]: has the same credential as [Battery a b], mqtt-password-a_b;"
@@ -144,8 +144,8 @@ def test_found_two_devices_shared_a_credential(tmp_path: Path) -> None:
     assert len(read(tmp_path, text.replace("a_b", "a_c")).batteries) == 2
 
 
-def test_a_fleet_takes_two_instances_of_a_preset(tmp_path: Path) -> None:
-    """Its tag tells them apart anyway; a device with the same fields needs the line."""
+def test_a_fleet_accepts_two_instances_of_a_preset(tmp_path: Path) -> None:
+    """Its tag distinguishes them; a device with the same fields needs the line."""
     presets = "[Fields]\npresets = battery/512, battery/513"
     (battery,) = read(tmp_path, FLEET + presets).batteries
     assert {field.instance for field in battery.fields} == {None, 512, 513}
@@ -170,7 +170,7 @@ def test_a_fleet_takes_two_instances_of_a_preset(tmp_path: Path) -> None:
 def test_parts_of_the_origin_as_tags(
     tmp_path: Path, written: str, instances: str, tags: tuple[str, ...]
 ) -> None:
-    """They have one order, and each is there once, whatever asks for it."""
+    """They have one order, and each is there once."""
     text = f"[Influx]\ndevice_tags = {written}\n[Fields]\ninstances = {instances}"
     assert read(tmp_path, text).influx.device_tags == tags
 
@@ -220,7 +220,7 @@ def test_names_of_tags_that_are_not_in_use_are_free(tmp_path: Path) -> None:
 
 
 def test_stamps_may_follow_the_clock_of_one_device(tmp_path: Path) -> None:
-    """Whichever has it, of several; none does by itself."""
+    """Any of several devices; none by default."""
     text = "[Battery shed]\n[Battery boat]\nclock = device\n[Battery van]\nclock = own"
     shed, boat, van = read(tmp_path, text).batteries
     assert (shed.clock, boat.clock, van.clock) == ("own", "device", "own")
@@ -246,5 +246,5 @@ def test_stamps_may_follow_the_clock_of_one_device(tmp_path: Path) -> None:
     ],
 )
 def test_clocks_that_stamps_cannot_follow(tmp_path: Path, text: str, problem: str) -> None:
-    """A fleet has many, and two devices have two."""
+    """A fleet has many clocks, and two devices have two."""
     assert problems(tmp_path, text) == [problem]

@@ -1,4 +1,4 @@
-"""Configuration files that can be used: what is read from them, and what stands in when not."""
+"""Valid configuration files: the settings in them, and the defaults."""
 
 import dataclasses
 import re
@@ -28,7 +28,7 @@ def read(directory: Path, text: str | bytes, credentials: Path | None = None) ->
 
 
 def test_an_empty_file_is_all_defaults(tmp_path: Path) -> None:
-    """Without a single setting, everything has the default that the documentation names."""
+    """Without a setting, everything has the documented default."""
     settings = read(tmp_path, "")
     (battery,) = settings.batteries
     assert settings.path == tmp_path / "bat2influx.ini"
@@ -150,7 +150,7 @@ def test_every_key_is_read(tmp_path: Path) -> None:
 
 
 def test_the_documented_overview_is_a_valid_file(tmp_path: Path) -> None:
-    """Empty values with a comment behind them are defaults, those of later features included."""
+    """Empty values with a comment are defaults, those of later features included."""
     overview = """
         [Battery]
         address = venus.local
@@ -287,14 +287,14 @@ def test_addresses(tmp_path: Path, written: str, address: str) -> None:
         ('""', ""),
     ],
 )
-def test_secrets_are_taken_as_written(tmp_path: Path, written: str, secret: str) -> None:
-    """Quotes around a secret are taken away; nothing in it is replaced."""
+def test_secrets_are_read_as_written(tmp_path: Path, written: str, secret: str) -> None:
+    """Quotes around a secret are removed; nothing in it is replaced."""
     settings = read(tmp_path, f"[Battery]\npassword = {written}\n[Influx]\npassword={written}")
     assert settings.batteries[0].password == settings.influx.password == secret
 
 
-def test_fields_of_ones_own_alone(tmp_path: Path) -> None:
-    """With `defaults = no`, the fields are those of the file, and the names of the nine free."""
+def test_own_fields_only(tmp_path: Path) -> None:
+    """With `defaults = no`, only the file's fields are read, and the names of the nine are free."""
     settings = read(tmp_path, '[Fields]\ndefaults = no\n"Power" = system/0/Dc/Battery/Power')
     assert settings.batteries[0].fields == (Field("Power", "system", 0, "Dc/Battery/Power"),)
 
@@ -308,8 +308,8 @@ def test_windows_files(tmp_path: Path, mark: bytes, end: bytes) -> None:
     assert (battery.password, battery.port) == ("geheim", 1884)
 
 
-def test_credentials_win_over_the_file(tmp_path: Path) -> None:
-    """Files of the credentials directory replace the passwords; their last newline is no part."""
+def test_credentials_replace_secrets_of_the_file(tmp_path: Path) -> None:
+    """Also if the file has one; their last newline is removed."""
     (tmp_path / "mqtt-password").write_text("# one, two\n")
     (tmp_path / "influx-password").write_text("other")
     text = "[Battery]\npassword = x\n[Influx]\npassword = y"
@@ -318,15 +318,15 @@ def test_credentials_win_over_the_file(tmp_path: Path) -> None:
     assert settings.influx.password == "other"
 
 
-def test_without_credential_files_the_ini_counts(tmp_path: Path) -> None:
-    """A credentials directory that lacks a file, or is not there, changes nothing."""
+def test_without_credential_files_the_ini_is_used(tmp_path: Path) -> None:
+    """A credentials directory without a file, or a missing one, changes nothing."""
     for directory in (tmp_path, tmp_path / "absent"):
         settings = read(tmp_path, "[Battery]\npassword = x", credentials=directory)
         assert settings.batteries[0].password == "x"
 
 
 def test_a_mark_of_other_comments_within_a_value_is_a_part_of_it(tmp_path: Path) -> None:
-    """Without a blank beside it, in quotes, or in a comment a ; and a // say nothing."""
+    """Without a space beside it, in quotes, or in a comment, ; and // have no meaning."""
     settings = read(
         tmp_path,
         """
@@ -346,8 +346,8 @@ def test_a_mark_of_other_comments_within_a_value_is_a_part_of_it(tmp_path: Path)
     assert settings.batteries[0].fields[-1].path == "Yield/Power"
 
 
-def test_a_token_is_used_without_what_was_pasted_with_it(tmp_path: Path) -> None:
-    """What was left out is noted with its place, in the file that the token is from."""
+def test_a_token_is_extracted_from_pasted_text(tmp_path: Path) -> None:
+    """A note says what was ignored, with the line or the file of the token."""
     said = "ignored, because not part of it: 'Bearer'; write the token alone"
     ini = "[Influx]\ntoken = Bearer geheim"
     settings = read(tmp_path, ini)
@@ -371,7 +371,7 @@ def test_passwords_are_not_in_the_repr(tmp_path: Path) -> None:
 
 
 def test_loading_needs_neither_broker_nor_database_code() -> None:
-    """A bad file is answered before the slow imports."""
+    """Errors are reported before the slow imports."""
     code = "import sys, bat2influx.config.settings; print(*sys.modules)"
     loaded = subprocess.run(
         [sys.executable, "-c", code],

@@ -18,7 +18,7 @@ CLOUD = "[Battery]\naddress = vrm\nserial = c0619ab12345\nuser = me@example.com\
 
 
 def test_each_section_is_a_device(tmp_path: Path) -> None:
-    """They are in the order of the file; what one does not say is its default, not another's."""
+    """They are in the order of the file; a missing key has its default, not another's value."""
     text = """
         [Battery shed]
         tls = yes
@@ -35,8 +35,8 @@ def test_each_section_is_a_device(tmp_path: Path) -> None:
     assert (boat.name, boat.serial, boat.interval) == ("the boat", "", 2.0)
 
 
-def test_a_device_has_fields_of_its_own_or_those_of_all(tmp_path: Path) -> None:
-    """[Fields NAME] takes the place of [Fields]; nothing of the latter is left in it."""
+def test_a_device_has_its_own_fields_or_those_of_all(tmp_path: Path) -> None:
+    """[Fields NAME] replaces [Fields] completely."""
     text = """
         [Battery shed]
         [Battery boat]
@@ -53,15 +53,15 @@ def test_a_device_has_fields_of_its_own_or_those_of_all(tmp_path: Path) -> None:
     assert (shed.instances, boat.instances) == ("name", "one")
 
 
-def test_one_field_set_by_tag_makes_the_tag(tmp_path: Path) -> None:
-    """The others' values have it, too; a set that is nobody's asks for nothing."""
+def test_one_field_set_by_tag_adds_the_tag(tmp_path: Path) -> None:
+    """Values of the others have it, too; an unused set adds nothing."""
     text = "[Battery boat]\n[Battery]\n[Fields boat]\ninstances = tag"
     assert read(tmp_path, text).influx.device_tags == ("instance",)
     assert read(tmp_path, "[Battery boat]\n[Fields boat]\n[Fields]").influx.device_tags == ()
 
 
 def test_a_name_in_one_field_set_may_be_in_another(tmp_path: Path) -> None:
-    """They are told apart by their tags."""
+    """Their tags distinguish them."""
     text = "[Battery a]\n[Battery b]\n[Fields a]\nPv = grid/Ac/Power\n[Fields b]\nPv = vebus/State"
     assert [battery.fields[-1].service for battery in read(tmp_path, text).batteries] == [
         "grid",
@@ -94,7 +94,7 @@ Soh = battery
 
 
 def test_fields_without_their_device(tmp_path: Path) -> None:
-    """They would never be read, which is a slip of the pen."""
+    """They would never be read, which must be a mistake."""
     text = "[Battery attic]\n[Fields atic]\nPv = grid/Ac/Power\n[Fields boat]"
     assert problems(tmp_path, text) == [
         "line 2: [Fields atic]: there is no [Battery atic]; did you mean [Fields attic]?",
@@ -102,8 +102,8 @@ def test_fields_without_their_device(tmp_path: Path) -> None:
     ]
 
 
-def test_fields_that_are_nobodys(tmp_path: Path) -> None:
-    """Settings in [Fields] where each device has its own would be passed over in silence."""
+def test_fields_that_no_device_uses(tmp_path: Path) -> None:
+    """If each device has its own, settings in [Fields] would be ignored without a message."""
     text = "[Fields]\ndefaults =\n{}\n[Battery attic]\n[Fields attic]"
     assert read(tmp_path, text.format("presets ="))
     assert problems(tmp_path, text.format("presets = grid")) == [
@@ -112,8 +112,8 @@ def test_fields_that_are_nobodys(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["a/b", "../x", "-x", "x" * 33, "a,b", "a\u200bb", f"{SECRET}!"])
-def test_names_that_are_none(tmp_path: Path, name: str) -> None:
-    """They become a tag and a part of a file's name; what stands below them is passed over."""
+def test_invalid_names_of_devices(tmp_path: Path, name: str) -> None:
+    """They become a tag and a part of a file's name; the settings below are ignored."""
     what = "a device's name has letters, digits, spaces and . _ -, 32 at most"
     for kind in ("Battery", "Fields"):
         text = f"[{kind} {name}]\npassword {SECRET}\npassword = {SECRET}\nport = 0"
@@ -123,14 +123,14 @@ def test_names_that_are_none(tmp_path: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["Ä1", "2", "x" * 32, "my.boat_2-b", "two words"])
-def test_names(tmp_path: Path, name: str) -> None:
-    """Letters of any language, and what people put between them."""
+def test_valid_names_of_devices(tmp_path: Path, name: str) -> None:
+    """Letters of any language, and the usual separators."""
     (battery,) = read(tmp_path, f"[Battery {name}]").batteries
     assert battery.name == name
 
 
-def test_sections_that_begin_again(tmp_path: Path) -> None:
-    """Blanks make no other name."""
+def test_repeated_sections(tmp_path: Path) -> None:
+    """Spaces make no other name."""
     assert problems(tmp_path, "[Battery a b]\n[Battery  a  b]") == [
         "line 2: [Battery a b]: is repeated, first in line 1; merge the two"
     ]
@@ -153,8 +153,8 @@ def test_each_device_has_a_credential(tmp_path: Path) -> None:
     ("written", "prefix"),
     [("", ""), ("boat", "boat/"), ("boat/", "boat/"), ("a/b/", "a/b/"), ("the boat", "the boat/")],
 )
-def test_what_a_bridge_puts_in_front(tmp_path: Path, written: str, prefix: str) -> None:
-    """One slash is at its end, whether it was written or not."""
+def test_prefixes_of_a_bridge(tmp_path: Path, written: str, prefix: str) -> None:
+    """One slash is at the end, whether the file has it or not."""
     (battery,) = read(tmp_path, f"[Battery]\ntopic_prefix = {written}").batteries
     assert battery.topic_prefix == prefix
 
@@ -174,7 +174,7 @@ def test_what_a_bridge_puts_in_front(tmp_path: Path, written: str, prefix: str) 
         ("R", "must be what stands in front of R/, without that itself"),
     ],
 )
-def test_what_no_bridge_puts_in_front(tmp_path: Path, written: str, problem: str) -> None:
+def test_invalid_prefixes_of_a_bridge(tmp_path: Path, written: str, problem: str) -> None:
     """Wildcards and empty levels match nothing, or too much."""
     (told,) = problems(tmp_path, f"[Battery]\ntopic_prefix = {written}")
     bare = written.strip("'")
@@ -184,7 +184,7 @@ def test_what_no_bridge_puts_in_front(tmp_path: Path, written: str, problem: str
 @pytest.mark.parametrize("tls", ["", "tls =", "tls = yes"])
 @pytest.mark.parametrize("address", ["vrm", "VRM"])
 def test_the_cloud(tmp_path: Path, address: str, tls: str) -> None:
-    """The host is worked out, TLS need not be written, and a token becomes a password."""
+    """The host is derived, TLS is implied, and a token becomes a password."""
     text = CLOUD.replace("vrm", address) + f"password = {SECRET}\n{tls}"
     (battery,) = read(tmp_path, text).batteries
     assert battery.vrm
@@ -195,7 +195,7 @@ def test_the_cloud(tmp_path: Path, address: str, tls: str) -> None:
 
 
 def test_the_cloud_is_trusted_by_the_same_rules(tmp_path: Path) -> None:
-    """An authority in a file counts as with tls = yes, and so does what is wrong with it."""
+    """A file of authorities works as with tls = yes, and has the same problems."""
     file = device_certificate(tmp_path).cert
     text = f"{CLOUD}password = 'Token {SECRET}'\nport = 18883\nca_file = {file}"
     (battery,) = read(tmp_path, text).batteries
@@ -206,7 +206,7 @@ def test_the_cloud_is_trusted_by_the_same_rules(tmp_path: Path) -> None:
 
 
 def test_the_token_may_be_a_credential(tmp_path: Path) -> None:
-    """It is missed where credentials can be seen, which is in the service."""
+    """It is missing only if credentials can be read, that is in the service."""
     text = CLOUD.replace("[Battery]", "[Battery boat]")
     assert read(tmp_path, text).batteries[0].password == ""
     missing = (
@@ -224,8 +224,8 @@ def test_the_token_may_be_a_credential(tmp_path: Path) -> None:
     assert battery.password == f"Token {SECRET}"
 
 
-def test_what_the_cloud_cannot_do_without(tmp_path: Path) -> None:
-    """All that is missing is one message, at the line that asks for it."""
+def test_settings_that_the_cloud_requires(tmp_path: Path) -> None:
+    """One message names all missing ones, at the line of the address."""
     (told,) = problems(tmp_path, "[Battery]\nport =\naddress = vrm", credentials=tmp_path)
     assert told == (
         "line 3: [Battery] address = vrm: write serial (the portal id), user (the e-mail address"
@@ -251,22 +251,22 @@ def test_what_the_cloud_cannot_do_without(tmp_path: Path) -> None:
         ("verify_host = no", "verify_host = no: would accept any certificate"),
     ],
 )
-def test_what_the_cloud_has_not(tmp_path: Path, line: str, problem: str) -> None:
-    """A setting that cannot hold there is refused rather than passed over."""
+def test_settings_that_the_cloud_excludes(tmp_path: Path, line: str, problem: str) -> None:
+    """They are errors, instead of being ignored."""
     (told,) = problems(tmp_path, f"{CLOUD}password = x\n{line}")
     assert told.startswith(f"line 6: [Battery] {problem}")
 
 
 @pytest.mark.parametrize("user", ["bat2influx", "token/reader/4711", "me"])
 def test_the_clouds_user_is_an_e_mail_address(tmp_path: Path, user: str) -> None:
-    """A user of a device is none of the cloud."""
+    """A user of a device is not valid for the cloud."""
     (told,) = problems(tmp_path, CLOUD.replace("me@example.com", user))
     what = "must be the e-mail address of a VRM account, with address = vrm"
     assert told == f"line 4: [Battery] user = {user}: {what}"
 
 
 def test_users_of_the_cloud_may_have_a_plus(tmp_path: Path) -> None:
-    """Many an e-mail address has one; it is a device that refuses it."""
+    """Many e-mail addresses have one; only a device rejects it."""
     text = CLOUD.replace("me@", "me+vrm@")
     assert read(tmp_path, text).batteries[0].user == "me+vrm@example.com"
     (told,) = problems(tmp_path, text.replace("= vrm\n", "= venus.local\n"))

@@ -1,4 +1,4 @@
-"""The keys by which a broker is trusted and logged in to: what they take, and what they refuse."""
+"""The keys for trust in a broker and for the login: what they accept, and what they reject."""
 
 import ssl
 import subprocess
@@ -22,7 +22,7 @@ WITH_TLS = "is used with tls = yes only; write that, too"
 
 @pytest.mark.parametrize(("tls", "port"), [("", 1883), ("no", 1883), ("yes", 8883)])
 def test_the_port_follows_tls_unless_it_is_given(tmp_path: Path, tls: str, port: int) -> None:
-    """8883 is that of MQTT with TLS, and a port in the file counts with and without it."""
+    """8883 is that of MQTT with TLS; a port in the file is used with and without TLS."""
     (battery,) = read(tmp_path, f"[Battery]\ntls = {tls}").batteries
     assert battery.port == port
     (battery,) = read(tmp_path, f"[Battery]\nport = 1884\ntls = {tls}").batteries
@@ -56,8 +56,8 @@ def test_a_file_of_certificates(tmp_path: Path, verify_host: str) -> None:
     assert battery.tls == Tls(ca_file=str(file), verify_host=verify_host != "no")
 
 
-def test_keys_of_tls_may_stay_empty_without_it(tmp_path: Path) -> None:
-    """Defaults that are written out ask for nothing."""
+def test_keys_of_tls_may_be_empty_without_it(tmp_path: Path) -> None:
+    """Defaults that are written out have no effect."""
     text = "[Battery]\ntls = no\nfingerprint =\nca_file =\nverify_host = yes"
     assert read(tmp_path, text).batteries[0].tls is None
 
@@ -70,7 +70,7 @@ def test_users(tmp_path: Path, user: str) -> None:
 
 
 def test_the_database_is_trusted_by_the_same_rules(tmp_path: Path) -> None:
-    """It has a certificate of ours in addition, and no name that would not matter."""
+    """It may have a client certificate in addition; names are always checked."""
     assert read(tmp_path, "[Influx]\ntls = no\nca_file =\nclient_key =").influx.tls is None
     assert read(tmp_path, "[Influx]\ntls = yes").influx.tls == Tls()
     pinned = read(tmp_path, f"[Influx]\ntls = yes\nfingerprint = {PINNED}").influx
@@ -82,8 +82,8 @@ def test_the_database_is_trusted_by_the_same_rules(tmp_path: Path) -> None:
     )
 
 
-def test_a_certificate_of_ours_that_cannot_be_used(tmp_path: Path) -> None:
-    """Both files are read with the configuration, and a passphrase is never asked for."""
+def test_a_client_certificate_that_cannot_be_used(tmp_path: Path) -> None:
+    """Both files are read with the configuration, and there is no prompt for a passphrase."""
     own, other = device_certificate(tmp_path), device_certificate(tmp_path, name="other")
     locked = tmp_path / "locked.key"
     openssl = ["openssl", "rsa", "-aes128", "-passout", "pass:geheim", "-in", own.key]
@@ -108,7 +108,7 @@ def test_a_certificate_of_ours_that_cannot_be_used(tmp_path: Path) -> None:
 
 
 def test_one_login_excludes_the_other(tmp_path: Path) -> None:
-    """It would be left open which of a user and a token counts; a credential is one, too."""
+    """It would be undefined whether user or token is used; a credential counts, too."""
     text = "[Influx]\nuser = me\n"
     both = "line 2: [Influx] user: token is set, too; keep one of the two"
     assert problems(tmp_path, f"{text}token = t0ken") == [both]
@@ -118,8 +118,8 @@ def test_one_login_excludes_the_other(tmp_path: Path) -> None:
     assert "t0ken" not in repr(read(tmp_path, "[Influx]\ntoken = t0ken").influx)
 
 
-def test_what_the_daemon_says_of_itself_is_apart_from_the_values(tmp_path: Path) -> None:
-    """Its fields would be taken for some of the battery."""
+def test_the_daemons_own_measurement_differs_from_that_of_the_values(tmp_path: Path) -> None:
+    """Otherwise its fields would look like those of the battery."""
     assert problems(tmp_path, "[Influx]\nself_measurement = dc") == [
         "line 2: [Influx] self_measurement = dc: is also the measurement of the values;"
         " choose another name"
@@ -147,14 +147,14 @@ def test_what_the_daemon_says_of_itself_is_apart_from_the_values(tmp_path: Path)
         ("verify_host = no", f"verify_host: {WITH_TLS}"),
     ],
 )
-def test_what_is_not_allowed(tmp_path: Path, line: str, problem: str) -> None:
-    """A value that cannot be used, or does nothing, is told with what to write instead."""
+def test_settings_of_tls_that_are_not_allowed(tmp_path: Path, line: str, problem: str) -> None:
+    """An invalid value, or one without effect, is reported with what to write instead."""
     (told,) = problems(tmp_path, f"[Battery]\n{line}")
     assert told.startswith(f"line 2: [Battery] {problem}")
 
 
-def test_what_trusts_everybody_is_not_allowed(tmp_path: Path) -> None:
-    """The authorities of the system vouch for everybody, and then any name would do."""
+def test_trusting_any_certificate_is_not_allowed(tmp_path: Path) -> None:
+    """The system's authorities sign for everybody, and then any name would be accepted."""
     assert problems(tmp_path, "[Battery]\ntls = yes\nverify_host = no") == [
         "line 3: [Battery] verify_host = no: would accept any certificate; write ca_file or"
         " fingerprint, too"
@@ -162,7 +162,7 @@ def test_what_trusts_everybody_is_not_allowed(tmp_path: Path) -> None:
 
 
 def test_one_kind_of_trust_excludes_the_other(tmp_path: Path) -> None:
-    """It would be left open which of a fingerprint and a file counts."""
+    """It would be undefined whether the fingerprint or the file is used."""
     file = device_certificate(tmp_path).cert
     text = f"[Battery]\ntls = yes\nfingerprint = {PINNED}\nca_file = {file}"
     assert problems(tmp_path, text) == [
@@ -183,7 +183,7 @@ def test_one_kind_of_trust_excludes_the_other(tmp_path: Path) -> None:
 def test_a_file_of_certificates_that_cannot_be_used(
     tmp_path: Path, name: str, problem: str
 ) -> None:
-    """It is read with the configuration, rather than at the first connection."""
+    """It is read with the configuration, not only at the first connection."""
     der = ssl.PEM_cert_to_DER_cert(device_certificate(tmp_path).cert.read_text())
     (tmp_path / "device.der").write_bytes(der)
     (tmp_path / "empty.pem").touch()
@@ -193,8 +193,8 @@ def test_a_file_of_certificates_that_cannot_be_used(
 
 
 @pytest.mark.parametrize("key", ["ca_file", "client_cert", "client_key"])
-def test_a_list_of_files_is_told_and_not_read(tmp_path: Path, key: str) -> None:
-    """A comma in a path makes a list of it, which no file is."""
+def test_a_list_of_files_is_reported_and_not_read(tmp_path: Path, key: str) -> None:
+    """A comma in a path makes it a list, which is not a file."""
     own = device_certificate(tmp_path)
     files = {"client_cert": str(own.cert), "client_key": str(own.key)} | {key: "/a, /b"}
     lines = "\n".join(f"{name} = {file}" for name, file in sorted(files.items()))

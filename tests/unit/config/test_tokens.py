@@ -1,4 +1,4 @@
-"""The token of a database among what people paste with it."""
+"""The token of a database in pasted text."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ TOKEN = "aPi-v3_hunter+Zq7/=="
         ('Bearer "{}"', ["'Bearer'", "quotes"]),
     ],
 )
-def test_what_is_around_a_token_is_left_out(around: str, left_out: list[str]) -> None:
-    """Words of a header, blanks and quotes, in whatever order, and each of them is named once."""
+def test_text_around_a_token_is_ignored(around: str, left_out: list[str]) -> None:
+    """Words of a header, spaces and quotes, in any order, and each is named once."""
     written = around.format(TOKEN)
     assert bare(written) == (TOKEN, tuple(left_out))
     assert token(written) == written
@@ -57,8 +57,8 @@ def test_a_word_that_only_looks_like_more_is_the_token(written: str) -> None:
     assert bare(written) == (written, ())
 
 
-def test_no_token_is_none() -> None:
-    """An empty setting is the default, of which there is nothing to say."""
+def test_an_empty_token_is_none() -> None:
+    """It is the default, without a note."""
     assert bare("") == ("", ())
     assert remark("") is None
 
@@ -78,8 +78,8 @@ def test_no_token_is_none() -> None:
         (f"{TOKEN}\x1b", "U+001B"),
     ],
 )
-def test_what_can_be_no_token_is_refused_without_being_shown(written: str, holds: str) -> None:
-    """A cut or wrapped one would only be refused by the database later."""
+def test_an_invalid_token_is_rejected_without_being_shown(written: str, holds: str) -> None:
+    """Otherwise the database would reject a cut or wrapped one only later."""
     expected = f"must be one word of printable ASCII characters, and holds {holds}"
     for refused in (bare, remark, token):
         with pytest.raises((ValueError, ValidateError)) as raised:

@@ -1,4 +1,4 @@
-"""The steps of `check` with a broker made by hand, and those that most tests begin with."""
+"""The steps of `check` with a fake broker, and those that most tests begin with."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def taken(monkeypatch: pytest.MonkeyPatch, broker: HandBroker, own: Battery) -> 
 
 
 def after_portal(monkeypatch: pytest.MonkeyPatch, broker: HandBroker, own: Battery) -> list[Step]:
-    """Return the steps behind the portal id, which has to be in order."""
+    """Return the steps after the portal id, which has to succeed."""
     found = taken(monkeypatch, broker, own)
     assert found[:3] == [PORT_OPEN, LOGGED_IN, PORTAL]
     return found[3:]

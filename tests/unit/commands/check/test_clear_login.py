@@ -1,4 +1,4 @@
-"""A note where a login crosses the network as it is."""
+"""A note about a login that is sent unencrypted."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ NOTED = [Step(NOTE, "login", "the password is sent unencrypted over the network;
         ("the password", "db", ["127.0.0.1", "::1"], False, False),
     ],
 )
-def test_a_secret_is_noted_where_others_can_read_it(
+def test_a_secret_that_others_can_read_is_noted(
     what: str, host: str, addresses: list[str], tls: bool, noted: bool
 ) -> None:
-    """Not where it is encrypted, stays on this machine, or is none."""
+    """Not if it is encrypted, stays on this machine, or is empty."""
     found = [*clear_login(what, host, addresses, "do this", tls=tls)]
     assert found == (NOTED if noted else [])

@@ -1,4 +1,4 @@
-"""What `check` prints of both clocks, with a broker made by hand."""
+"""What `check` prints about both clocks, with a fake broker."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Own:
 
 
 def beats(broker: HandBroker, *times: tuple[float, int]) -> None:
-    """Have heartbeats come, each so many s after the start, with this time."""
+    """Let heartbeats arrive, each so many s after the start, with this time."""
     for at, shown in times:
         broker.at(at, f"N/{P}/heartbeat", b'{"value":%d}' % shown, arrival=round(at * NS))
 
@@ -59,7 +59,7 @@ def steps(
 
 
 def broker(*, shows: int | None = TIME) -> HandBroker:
-    """Return a broker with a device whose heart beats with its first keepalive."""
+    """Return a broker with a device whose heartbeats begin with its first keepalive."""
     values = dict(MULTI) if shows is None else {**MULTI, "heartbeat": shows}
     return HandBroker(HandDevice(values=values))
 
@@ -75,10 +75,10 @@ def broker(*, shows: int | None = TIME) -> HandBroker:
     ],
 )
 @pytest.mark.parametrize("clock", ["own", "device"])
-def test_a_clock_that_is_synchronised_is_compared_by_the_way(
+def test_a_synchronised_clock_is_compared_without_a_wait(
     monkeypatch: pytest.MonkeyPatch, ahead: float, told: str, clock: str
 ) -> None:
-    """Nobody waits for it; a difference is for information, as this machine's clock counts."""
+    """A difference is only a note, because time stamps use this machine's clock."""
     made = broker()
     found = steps(monkeypatch, made, ahead, right=True, clock=clock)
     own = "time stamps use this machine's clock"
@@ -114,7 +114,7 @@ def test_a_clock_that_is_synchronised_is_compared_by_the_way(
 def test_a_clock_that_is_not_synchronised_is_compared_with_several_heartbeats(
     monkeypatch: pytest.MonkeyPatch, clock: str, ahead: float, state: str, text: str
 ) -> None:
-    """The device is asked for them, and what helps is said."""
+    """The device gets a keepalive for them, and the step has the advice."""
     made = broker()
     beats(made, (3.0, TIME + 3), (6.0, TIME + 6), (9.0, TIME + 9))
     found = steps(monkeypatch, made, ahead, right=False, clock=clock)
@@ -130,7 +130,7 @@ def test_a_clock_that_is_not_synchronised_is_compared_with_several_heartbeats(
 def test_a_device_that_does_not_know_the_time(
     monkeypatch: pytest.MonkeyPatch, shows: int | None
 ) -> None:
-    """It is in 1970 as well, or its firmware has no heartbeat; the wait for it has an end."""
+    """It is in 1970, too, or its firmware has no heartbeat; the wait for it has an end."""
     made = broker(shows=shows)
     if shows is not None:
         beats(made, *((at, shows + at) for at in range(3, 60, 3)))
@@ -148,8 +148,8 @@ def test_the_clocks_of_a_fleet_are_not_compared(monkeypatch: pytest.MonkeyPatch)
     assert found[-len(VALUES) :] == VALUES
 
 
-def test_a_heartbeat_that_a_broker_has_kept_shows_no_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is as old as it is."""
+def test_a_retained_heartbeat_shows_no_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its age is unknown."""
     made = broker(shows=None)
     kept = Message(f"N/{P}/heartbeat", b'{"value":%d}' % TIME, True, 0)
     made.devices[0].retained = lambda: iter([kept])  # type: ignore[method-assign]

@@ -1,4 +1,4 @@
-"""`bat2influx check` on its command line: the file alone, or all of it."""
+"""`bat2influx check` on its command line: the file only, or everything."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ def run(*arguments: str, config: Path) -> int:
 
 @pytest.fixture
 def ini(tmp_path: Path) -> Path:
-    """A file that is good as long as no credential is read."""
+    """A file that is valid as long as no credential is read."""
     path = tmp_path / "bat2influx.ini"
     path.write_text("[Battery]\naddress = venus.local\n")
     return path
 
 
-def test_offline_the_file_alone_is_looked_at(
+def test_offline_only_the_file_is_checked(
     ini: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """No credential is read, which a reload may not do, and nobody is asked."""
+    """No credential is read, which a reload may not do, and no connection is made."""
     monkeypatch.setattr(every_step, "check", None)
     (ini.parent / "mqtt-password").write_text("two\nlines\n")
     monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(ini.parent))
@@ -45,10 +45,10 @@ def test_offline_the_file_alone_is_looked_at(
     assert capsys.readouterr().out == f"{ini}: ok\n"
 
 
-def test_offline_says_what_was_left_out_of_the_token(
+def test_offline_reports_text_around_the_token(
     ini: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The file is good all the same."""
+    """The file is valid nevertheless."""
     ini.write_text("[Influx]\ntoken = Bearer s3cret\n")
     assert run("--offline", config=ini) == EX_OK
     note, end = capsys.readouterr().out.splitlines()
@@ -57,10 +57,10 @@ def test_offline_says_what_was_left_out_of_the_token(
     assert end == f"{ini}: ok"
 
 
-def test_online_the_credentials_count(
+def test_online_the_credentials_are_used(
     ini: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """One that is good is taken for the steps, and one that is not is a bad configuration."""
+    """A valid one is used for the steps, and an invalid one is a configuration error."""
     seen: list[Settings] = []
     monkeypatch.setattr(every_step, "check", lambda settings, _: seen.append(settings) or 7)
     monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(ini.parent))
@@ -74,10 +74,10 @@ def test_online_the_credentials_count(
 
 
 @pytest.mark.parametrize("offline", [(), ("--offline",)])
-def test_a_bad_file_is_told_and_nothing_looked_at(
+def test_an_invalid_file_is_reported_without_steps(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], offline: tuple[str, ...]
 ) -> None:
-    """All of its problems are on stderr, and the exit code is that of a configuration."""
+    """All of its problems are on stderr, with the exit code of a configuration error."""
     bad = tmp_path / "bad.ini"
     bad.write_text("[Battery]\nport = many\nbogus = 1\n")
     assert run(*offline, config=bad) == EX_CONFIG
@@ -89,8 +89,8 @@ def test_a_bad_file_is_told_and_nothing_looked_at(
     ]
 
 
-def test_offline_is_answered_without_what_the_steps_need(ini: Path) -> None:
-    """It is run at each reload, on small machines."""
+def test_offline_needs_no_import_of_the_steps(ini: Path) -> None:
+    """It runs at each reload, on small machines."""
     code = f"""
 import sys
 from bat2influx import cli

@@ -1,4 +1,4 @@
-"""What `check` reports of a portal id, and of a topic prefix that is not the configured one."""
+"""What `check` reports about a portal id, and about another topic prefix."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ NO_PORTAL = device_errors.no_portal(HOST, CONFIG)
 
 
 def test_a_broker_without_a_device_has_no_portal_id(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is waited for, and then nothing is asked."""
+    """`check` waits for one, and sends nothing after that."""
     broker = HandBroker()
     found = taken(monkeypatch, broker, battery())
     assert found == [PORT_OPEN, LOGGED_IN, wrong("portal id", NO_PORTAL)]
@@ -49,7 +49,7 @@ def test_a_broker_without_a_device_has_no_portal_id(monkeypatch: pytest.MonkeyPa
 
 
 def test_another_device_than_the_given_one_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
-    """With the portal id that is there instead; that one is not asked."""
+    """With the portal id of the other device, which is not queried."""
     broker = HandBroker(HandDevice(OTHER))
     found = taken(monkeypatch, broker, battery(serial=P))
     why = device_errors.wrong_portal(HOST, P, (OTHER,), CONFIG)
@@ -59,14 +59,14 @@ def test_another_device_than_the_given_one_is_reported(monkeypatch: pytest.Monke
 
 @pytest.mark.parametrize("vrm", [False, True])
 def test_a_given_portal_id_need_not_be_listed(monkeypatch: pytest.MonkeyPatch, vrm: bool) -> None:
-    """A bridge may not carry its Serial over, and the VRM cloud does not let one see it."""
+    """A bridge may not forward its Serial, and the VRM cloud does not show it."""
     broker = HandBroker(HandDevice(listed=False))
     assert after_portal(monkeypatch, broker, battery(serial=P, vrm=vrm)) == [INSTANCE, *VALUES]
     assert ("N/+/system/0/Serial" in broker.subscribed) is not vrm
 
 
-def test_several_devices_are_for_a_person_to_choose_from(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The lines before are reported all the same, and the broker is left."""
+def test_a_person_has_to_choose_among_several_devices(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The steps before are reported, and the connection is closed."""
     broker = HandBroker(HandDevice(), HandDevice(OTHER))
     monkeypatch.setattr(device_steps, "Session", broker.session)
     monkeypatch.setattr(conversation, "time", broker.time)
@@ -95,7 +95,7 @@ def test_a_broker_that_confirms_nothing_leaves_the_portal_id_open(
 def portal_trouble(
     monkeypatch: pytest.MonkeyPatch, broker: HandBroker, own: Battery
 ) -> tuple[str, str]:
-    """Return label and text of the one step behind the login."""
+    """Return label and text of the only step after the login."""
     (step,) = (each for each in taken(monkeypatch, broker, own)[2:] if each.state == WRONG)
     assert all(session.closed for session in broker.sessions)
     return step.label, step.text
@@ -111,10 +111,10 @@ def portal_trouble(
     ],
 )
 @pytest.mark.parametrize("serial", ["", P, "*"])
-def test_a_prefix_that_is_forgotten_or_wrong_is_guessed(
+def test_a_missing_or_wrong_prefix_is_detected(
     monkeypatch: pytest.MonkeyPatch, there: str, own: str, text: str, serial: str
 ) -> None:
-    """Whether the portal id is given or not, and of a fleet too; the guess is not asked."""
+    """With a portal id or without, and of a fleet, too; the detected one is not queried."""
     broker = HandBroker(HandDevice(prefix=there))
     found = portal_trouble(monkeypatch, broker, battery(topic_prefix=own, serial=serial))
     assert found[0] == "portal id"
@@ -122,7 +122,7 @@ def test_a_prefix_that_is_forgotten_or_wrong_is_guessed(
     assert not any(topic.startswith(f"{there}R/") for topic, _ in broker.published) or not there
 
 
-def test_a_device_that_is_where_it_should_be_is_looked_for_nowhere_else(
+def test_a_listed_device_is_not_searched_elsewhere(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Even if it does not respond, its serial number proves that the prefix is right."""
@@ -132,8 +132,8 @@ def test_a_device_that_is_where_it_should_be_is_looked_for_nowhere_else(
     assert not any(topic.startswith("+/") for topic in broker.subscribed)
 
 
-def test_over_vrm_no_prefix_is_looked_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    """That cloud refuses to list devices."""
+def test_over_vrm_no_prefix_is_searched(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The cloud rejects a list of devices."""
     broker = HandBroker(HandDevice(silent=True, listed=False))
     taken(monkeypatch, broker, battery(serial=P, vrm=True))
     assert len(broker.sessions) == 1

@@ -1,4 +1,4 @@
-"""What `check` reports of a device's instances, and how it reads their fields."""
+"""What `check` reports about a device's instances, and how it reads their fields."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def asked(broker: HandBroker) -> list[str]:
 def test_a_device_that_answers_nothing_is_not_responding(
     monkeypatch: pytest.MonkeyPatch, listed: bool, serial: str, given: bool
 ) -> None:
-    """It is asked once in each way; a portal id may be wrong that the broker does not know."""
+    """It gets one keepalive of each kind; an unlisted portal id may be wrong."""
     broker = HandBroker(HandDevice(silent=True, listed=listed))
     found = after_portal(monkeypatch, broker, battery(serial=serial))
     assert found == [
@@ -62,8 +62,8 @@ def test_a_device_that_answers_nothing_is_not_responding(
     assert asked(broker) == KEEPALIVES
 
 
-def test_what_is_retained_is_no_sign_of_life(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A broker sends it for a device that is off, too."""
+def test_a_retained_message_is_no_sign_of_life(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A broker sends it also for a device that is off."""
     broker = HandBroker(HandDevice(silent=True))
     broker.at(1.0, f"N/{P}/vebus/275/ProductId", b'{"value":1}', retain=True)
     (step,) = after_portal(monkeypatch, broker, battery())
@@ -71,7 +71,7 @@ def test_what_is_retained_is_no_sign_of_life(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_old_firmware_has_time_to_list_its_services(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It does not mark the end: after a twelfth of a minute the list counts as complete."""
+    """It does not mark the end: a list is complete a twelfth of a minute after the last message."""
     broker = HandBroker(HandDevice(ends=False))
     assert after_portal(monkeypatch, broker, battery()) == [INSTANCE, *VALUES]
     assert waited(broker, OLD_FIRMWARE / 12)
@@ -81,10 +81,10 @@ OLD_TIMES = OLD_FIRMWARE / 12  # s; so long each question has
 
 
 @pytest.mark.parametrize("instance", [None, 275])
-def test_firmware_before_3_20_is_asked_in_its_own_way(
+def test_firmware_before_3_20_gets_its_own_keepalive(
     monkeypatch: pytest.MonkeyPatch, instance: int | None
 ) -> None:
-    """Where nothing comes of the first question; reads are of leaves then."""
+    """If the first keepalive has no effect; after that leaves are read."""
     own = battery(
         instance=instance,
         fields=fields(Voltage="vebus/Dc/0/Voltage", Current="vebus/Dc/0/Current"),
@@ -104,7 +104,7 @@ def test_firmware_before_3_20_is_asked_in_its_own_way(
 def test_old_firmware_that_is_awake_publishes_nothing_twice(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """What the broker keeps of it then is no sign of life, but its answer to a read is."""
+    """Retained messages are no sign of life then, but its answer to a read is."""
     device = HandDevice(old=True)
     broker = HandBroker(device)
     monkeypatch.setattr(device, "answers", awake(device))
@@ -125,7 +125,7 @@ def awake(device: HandDevice) -> Callable[[str, bytes], Iterable[Message]]:
 def test_the_sub_tree_of_a_system_that_is_old_is_read_leaf_by_leaf(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Nothing has to be found there, so that it turns out at the reads."""
+    """There is no search, so that the reads show the old firmware."""
     values = {"system/0/Dc/Battery/Soc": 88.5, "system/0/Dc/Battery/Power": 120}
     own = battery(
         fields=fields(A="system/Dc/Battery/Soc", B="system/Dc/Battery/Power"),
@@ -139,10 +139,10 @@ def test_the_sub_tree_of_a_system_that_is_old_is_read_leaf_by_leaf(
     assert waited(broker, LEAVES_AFTER)
 
 
-def test_found_a_healthy_system_reported_as_not_responding_where_nothing_had_to_be_found(
+def test_found_a_healthy_system_was_reported_as_not_responding_without_a_search(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Fields of system alone need no search, and nothing but the Serial had come before a read."""
+    """Fields of system alone need no search, and only the Serial had arrived before a read."""
     own = battery(fields=fields(Soc="system/Dc/Battery/Soc"))
     for silent, label in ((False, "Soc"), (True, "device")):
         device = HandDevice(values={"system/0/Dc/Battery/Soc": 88.5}, silent=silent)
@@ -158,7 +158,7 @@ def test_found_a_healthy_system_reported_as_not_responding_where_nothing_had_to_
 def test_values_that_arrive_without_answers_name_the_bridge(
     monkeypatch: pytest.MonkeyPatch, leaf: str, prefix: str
 ) -> None:
-    """Somebody else keeps the device awake; neither a keepalive nor a read brings anything."""
+    """Another client keeps the device alive; neither a keepalive nor a read gets an answer."""
     broker = HandBroker(HandDevice(silent=True, prefix=prefix))
     for second in range(1, 12):
         broker.at(float(second), f"{prefix}N/{P}/{leaf}", b'{"value":1}')
@@ -168,10 +168,10 @@ def test_values_that_arrive_without_answers_name_the_bridge(
     assert "restart" not in why.text
 
 
-def test_notifications_of_what_is_wanted_are_not_taken_for_answers(
+def test_notifications_of_wanted_values_are_not_treated_as_answers(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """With a preset a search hears values change, which proves nothing."""
+    """With a preset a search receives changed values, which prove nothing."""
     broker = HandBroker(HandDevice(silent=True))
     for second in range(1, 20):
         broker.at(float(second), f"N/{P}/grid/30/Ac/Power", b'{"value":1}')
@@ -182,7 +182,7 @@ def test_notifications_of_what_is_wanted_are_not_taken_for_answers(
 
 
 def test_a_prefix_shows_that_there_is_a_bridge(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Though nothing but the kept serial number is there, it is named."""
+    """The message names it, although only the retained serial number is there."""
     broker = HandBroker(HandDevice(silent=True, prefix="boat/"))
     why = device_errors.questions_unanswered(HOST, P, "boat/", values=False)
     found = after_portal(monkeypatch, broker, battery(topic_prefix="boat/"))
@@ -206,10 +206,10 @@ SHUNT = {
 
 @pytest.mark.parametrize("old", [False, True])
 @pytest.mark.parametrize("instance", [None, 275])
-def test_what_there_is_in_place_of_an_inverter_is_reported(
+def test_services_of_a_system_without_an_inverter_are_reported(
     monkeypatch: pytest.MonkeyPatch, instance: int | None, old: bool
 ) -> None:
-    """With the lines that read it, as `discover` prints them."""
+    """With the lines that read them, as `discover` prints them."""
     broker = HandBroker(HandDevice(values=SHUNT, old=old))
     first, second = after_portal(monkeypatch, broker, battery(instance=instance))
     places = [(service, int(n)) for service, n, *_ in (leaf.split("/") for leaf in SHUNT)]
@@ -223,10 +223,10 @@ def test_what_there_is_in_place_of_an_inverter_is_reported(
     assert "#" not in {line[0] for line in lines}
 
 
-def test_where_nothing_else_is_there_the_inverter_is_to_be_switched_on(
+def test_without_other_services_the_advice_is_to_switch_on_the_inverter(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The GX device by itself measures nothing that would take its place."""
+    """The GX device itself measures nothing comparable."""
     values = {"system/0/Dc/Battery/Soc": 66, "settings/0/ProductId": 3}
     (step,) = after_portal(monkeypatch, HandBroker(HandDevice(values=values)), battery())
     assert step == wrong("instance", device_errors.fields_missing(HOST, ["vebus"], []))
@@ -235,21 +235,21 @@ def test_where_nothing_else_is_there_the_inverter_is_to_be_switched_on(
 def test_a_file_without_fields_of_vebus_gets_no_report_of_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The file of such a system is in order."""
+    """The file of such a system is right."""
     own = battery(fields=fields(Soc="battery/Soc"))
     found = after_portal(monkeypatch, HandBroker(HandDevice(values=SHUNT)), own)
     assert [step.state for step in found] == [OK, OK]
 
 
-def test_a_connection_that_is_lost_meanwhile_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is not the device that does not respond."""
+def test_a_lost_connection_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not as a device that does not respond."""
     broker = HandBroker(HandDevice(silent=True))
     broker.lose(3.0, LOST)
     assert after_portal(monkeypatch, broker, battery()) == [wrong("MQTT", LOST)]
 
 
-def test_the_instance_of_system_is_not_in_doubt(monkeypatch: pytest.MonkeyPatch) -> None:
-    """There is one, and it may have no ProductId."""
+def test_the_instance_of_system_is_not_checked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """There is only one, and it may have no ProductId."""
     values = {**MULTI, "system/0/Dc/Pv/Power": 120}
     own = battery(fields=fields(Soc="vebus/Soc", Pv="system/Dc/Pv/Power"))
     found = after_portal(monkeypatch, HandBroker(HandDevice(values=values)), own)
@@ -261,8 +261,8 @@ def test_the_instance_of_system_is_not_in_doubt(monkeypatch: pytest.MonkeyPatch)
     ]
 
 
-def test_a_given_instance_that_is_elsewhere_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
-    """With those that are there; its fields are not asked for, the others are."""
+def test_a_wrong_instance_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the existing ones; its fields are not read, the others are."""
     values = {**MULTI, "solarcharger/288/ProductId": 1, "solarcharger/288/Yield/Power": 9}
     broker = HandBroker(HandDevice(values=values))
     own = battery(fields=fields(Soc="vebus/Soc", Pv="solarcharger/289/Yield/Power"), instance=None)
@@ -271,10 +271,10 @@ def test_a_given_instance_that_is_elsewhere_is_reported(monkeypatch: pytest.Monk
     assert [topic for topic, _ in broker.published][1:] == [f"R/{P}/vebus/275/Soc"]
 
 
-def test_a_given_instance_of_vebus_that_is_elsewhere_is_reported(
+def test_a_wrong_instance_of_vebus_is_reported(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The key to correct is named; where no field is left, none is asked for."""
+    """With the key to correct; if no field is left, none is read."""
     broker = HandBroker(HandDevice())
     why = device_errors.wrong_instance(HOST, "vebus", 276, (275,), CONFIG)
     assert after_portal(monkeypatch, broker, battery(instance=276)) == [wrong("instance", why)]
@@ -283,8 +283,8 @@ def test_a_given_instance_of_vebus_that_is_elsewhere_is_reported(
     assert f"N/{P}/vebus/276/Soc" not in broker.subscribed
 
 
-def test_a_service_that_is_nowhere_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
-    """By its name where the instance was left open, and with the instance where it was given."""
+def test_a_missing_service_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By its name, and with the instance if that was given."""
     broker = HandBroker(HandDevice())
     paths = {"Soc": "vebus/Soc", "Grid": "grid/Ac/Power", "Tank": "tank/3/Level"}
     found = after_portal(monkeypatch, broker, battery(fields=fields(**paths)))
@@ -297,7 +297,7 @@ def test_a_service_that_is_nowhere_is_reported(monkeypatch: pytest.MonkeyPatch) 
     assert waited(broker, 0.0)
 
 
-def test_several_instances_are_for_a_person_to_choose_from(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_person_has_to_choose_among_several_instances(monkeypatch: pytest.MonkeyPatch) -> None:
     """Unless all of them are wanted: then each has its line and its values."""
     two = HandDevice(values={**MULTI, "vebus/276/ProductId": 1, "vebus/276/Soc": 70})
     with pytest.raises(UndecidedError, match="instance = 275\ninstance = 276"):

@@ -1,4 +1,4 @@
-"""What `check` says of the database, for each thing that can be wrong with it."""
+"""What `check` prints about the database, for each possible problem."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ UNKNOWN = Server()
 
 
 def steps(monkeypatch: pytest.MonkeyPatch, probe: Probe, tls: Tls | None = None) -> list[Step]:
-    """Return the steps where the database answers this."""
+    """Return the steps if the database answers this."""
     settings = Settings(Path(CONFIG), (), replace(DEFAULTS, tls=tls), 10**8)
 
     def writer(influx: Any, config: str) -> SimpleNamespace:
@@ -49,30 +49,30 @@ def steps(monkeypatch: pytest.MonkeyPatch, probe: Probe, tls: Tls | None = None)
         (UNKNOWN, None, Step(OK, "InfluxDB", WHERE)),
     ],
 )
-def test_a_database_that_takes_values_is_told(
+def test_a_database_that_accepts_values_is_reported(
     monkeypatch: pytest.MonkeyPatch, server: Server, tls: Tls | None, step: Step
 ) -> None:
-    """What it is, where, and that the right is there."""
+    """What it is, where, and that writing is permitted."""
     right = Step(OK, "database", "'battery' exists, and writing is permitted")
     assert steps(monkeypatch, Probe(None, False, server), tls) == [step, right]
 
 
-def test_a_database_that_is_not_there_yet_is_no_fault(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The daemon makes it."""
+def test_a_database_that_does_not_exist_yet_is_no_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The daemon creates it."""
     text = "'battery' does not exist yet; it is created with the first write"
     assert steps(monkeypatch, Probe(None, True, SERVER)) == [KNOWN, Step(OK, "database", text)]
 
 
-def test_what_is_not_seen_without_writing_is_a_note(monkeypatch: pytest.MonkeyPatch) -> None:
-    """InfluxDB 3 makes a database for a write without a line, and may not say which there are."""
+def test_what_a_probe_without_a_line_cannot_show_is_a_note(monkeypatch: pytest.MonkeyPatch) -> None:
+    """InfluxDB 3 creates a database for a write without a line, and may not list databases."""
     three = Server(Dialect.INFLUXDB3, "3.6.0")
     known, note = steps(monkeypatch, Probe(None, False, three, "not seen without writing"))
     assert known == Step(OK, "InfluxDB", f"{WHERE}, version 3.6.0")
     assert note == Step(NOTE, "database", "'battery': not seen without writing")
 
 
-def test_what_says_yes_and_not_who_it_is_is_a_note(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It may be the login page of a network, behind which the database is later."""
+def test_a_server_that_accepts_without_a_name_is_a_note(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may be the login page of a network, and the database may be reachable later."""
     why = influx_errors.not_a_database(WHERE, 204, CONFIG)
     found = steps(monkeypatch, Probe(why, missing=False, server=UNKNOWN))
     assert found == [Step(NOTE, "InfluxDB", why.what)]
@@ -96,10 +96,10 @@ def test_what_says_yes_and_not_who_it_is_is_a_note(monkeypatch: pytest.MonkeyPat
     ],
 )
 @pytest.mark.parametrize("server", [SERVER, UNKNOWN])
-def test_a_trouble_is_told_at_its_step(
+def test_a_trouble_is_reported_at_its_step(
     monkeypatch: pytest.MonkeyPatch, why: Trouble, label: str, server: Server
 ) -> None:
-    """A server that has said what it is has its line before, another one has none."""
+    """A detected server has its line before, another one has none."""
     before = [KNOWN] if server is SERVER else []
     found = steps(monkeypatch, Probe(why, "no database" in why.cause, server))
     assert found == [*before, Step(WRONG, label, why.what)]

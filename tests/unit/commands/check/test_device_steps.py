@@ -1,4 +1,4 @@
-"""What `check` reports of a device from its name to the login; and of a fleet."""
+"""What `check` reports about a device from its name to the login; and about a fleet."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ from tests.unit.commands.session_by_hand import (
 )
 
 
-def test_each_step_of_a_good_way_is_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    """From the port to each value with its unit, nothing asked twice, and the broker left."""
+def test_each_successful_step_is_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    """From the port to each value with its unit, nothing read twice, and the connection closed."""
     broker = HandBroker(HandDevice())
     found = taken(monkeypatch, broker, battery())
     assert found == [PORT_OPEN, LOGGED_IN, PORTAL, INSTANCE, *VALUES]
@@ -75,10 +75,10 @@ SHOWN, PINNED = "AB:" * 31 + "AB", "CD:" * 31 + "CD"
     ],
     ids=lambda value: getattr(value, "cause", None),
 )
-def test_a_trouble_on_the_way_is_reported_at_its_step(
+def test_a_trouble_of_the_connection_is_reported_at_its_step(
     monkeypatch: pytest.MonkeyPatch, why: Trouble, label: str, port_open: bool
 ) -> None:
-    """The port is reported as open where TLS or MQTT is what fails behind it; nothing follows."""
+    """The port is reported as open if TLS or MQTT fails after it; nothing follows."""
     broker = HandBroker(HandDevice())
     broker.connect = lambda _: why
     before = [PORT_OPEN] if port_open else []
@@ -100,7 +100,7 @@ def test_a_trouble_on_the_way_is_reported_at_its_step(
 def test_a_login_that_fails_ends_the_steps(
     monkeypatch: pytest.MonkeyPatch, why: Trouble, label: str
 ) -> None:
-    """The port before it is in order, and reported once."""
+    """The successful port before it is reported once."""
     broker = HandBroker(HandDevice())
     broker.log_in = lambda _: why
     assert taken(monkeypatch, broker, battery()) == [PORT_OPEN, wrong(label, why)]
@@ -118,17 +118,17 @@ def test_a_login_that_fails_ends_the_steps(
     ],
     ids=lambda value: getattr(value, "cause", None),
 )
-def test_a_conversation_that_is_ended_is_reported_at_its_step(
+def test_the_end_of_a_conversation_is_reported_at_its_step(
     monkeypatch: pytest.MonkeyPatch, why: Trouble, label: str
 ) -> None:
-    """A missing right is reported as one, whatever was being looked for."""
+    """A missing right is reported as such, whatever was searched for."""
     broker = HandBroker()
     broker.lose(1.0, why)
     assert taken(monkeypatch, broker, battery()) == [PORT_OPEN, LOGGED_IN, wrong(label, why)]
 
 
-def test_what_a_name_stands_for_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
-    """With all of its addresses, whatever becomes of them; an address stands for itself."""
+def test_the_addresses_of_a_name_are_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All of them, whatever their state; an IP address has no such line."""
     broker = HandBroker()
     broker.addresses = ["192.0.2.20", "fe80::1"]
     broker.connect = lambda _: mqtt_errors.refused(*AT)
@@ -172,12 +172,12 @@ def test_a_login_is_printed_without_its_password(monkeypatch: pytest.MonkeyPatch
 
 
 def a_look(monkeypatch: pytest.MonkeyPatch, *portals: str) -> None:
-    """Have these devices found behind the broker."""
+    """Let these devices be found behind the broker."""
     monkeypatch.setattr(fleet_look, "fleet_portals", lambda _: [*portals])
 
 
-def test_of_a_fleet_one_device_is_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The first of those that are found, and how many there are."""
+def test_one_device_of_a_fleet_is_checked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first of those that are found, and the number of all."""
     a_look(monkeypatch, P, OTHER)
     broker = HandBroker(HandDevice(), HandDevice(OTHER))
     found = taken(monkeypatch, broker, battery(serial="*"))
@@ -187,8 +187,8 @@ def test_of_a_fleet_one_device_is_looked_at(monkeypatch: pytest.MonkeyPatch) -> 
     ]
 
 
-def test_a_fleet_of_nobody_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
-    """With the topic that a bridge has to carry over; or with what has ended the look."""
+def test_a_fleet_without_devices_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the topic that a bridge has to forward; or with the trouble of the search."""
     a_look(monkeypatch)
     own = battery(serial="*", topic_prefix="boat/")
     why = diagnosis.no_devices(HOST, "boat/", CONFIG)

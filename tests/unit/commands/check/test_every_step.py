@@ -23,7 +23,7 @@ CHOICE = "several devices:\nserial = a\nserial = b"
 
 
 class Ways:
-    """What becomes of the steps of each device, by its name, and of the database."""
+    """The outcomes of the steps of each device, by its name, and of the database."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.devices: dict[str, list[Step | str]] = {}  # a text is a choice, at the end
@@ -50,7 +50,7 @@ class Ways:
 
 @pytest.fixture
 def ways(monkeypatch: pytest.MonkeyPatch) -> Ways:
-    """Steps made by hand."""
+    """Fake steps."""
     return Ways(monkeypatch)
 
 
@@ -65,16 +65,16 @@ def ways(monkeypatch: pytest.MonkeyPatch) -> Ways:
         ([BAD, CHOICE], [BAD], EX_CONFIG),
     ],
 )
-def test_the_exit_code_is_of_what_is_wrong(
+def test_the_exit_code_is_that_of_the_worst_step(
     ways: Ways, device: list[Step | str], database: list[Step], code: int
 ) -> None:
-    """A choice that a person has to make counts before all else, and a note is nothing wrong."""
+    """A choice that a person has to make comes first, and a note is no failure."""
     ways.devices, ways.database = {"": device}, database
     assert ways.check() == code
 
 
 def test_one_device_has_no_heading(ways: Ways, capsys: pytest.CaptureFixture[str]) -> None:
-    """The file, what there is to say of it, the device and the database follow each other."""
+    """The file, its notes, the device and the database follow each other."""
     ways.devices, ways.hints = {"": [GOOD]}, ["a password is in a credential"]
     ways.notes = ("line 2: [Influx] token: left out",)
     assert ways.check() == EX_OK
@@ -87,10 +87,10 @@ def test_one_device_has_no_heading(ways: Ways, capsys: pytest.CaptureFixture[str
     )
 
 
-def test_what_is_wrong_with_one_device_keeps_nobody_from_the_others(
+def test_a_failure_of_one_device_does_not_stop_the_others(
     ways: Ways, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Each has its lines below its section, with the choice among them."""
+    """Each has its lines below its section, also a choice."""
     ways.devices = {"": [BAD], "boat": [GOOD, CHOICE], "hut": [GOOD]}
     assert ways.check() == EX_CONFIG
     assert capsys.readouterr().out == (

@@ -1,4 +1,4 @@
-"""What `check` reports of the value of a field, and of fields that a device does not have."""
+"""What `check` reports about the value of a field, and about fields that a device lacks."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ from tests.unit.commands.session_by_hand import (
 )
 
 
-def test_what_a_preset_has_and_the_device_has_not_is_a_note(
+def test_fields_of_a_preset_that_the_device_lacks_are_a_note(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """By service; and no step goes wrong for it."""
+    """By service; no step fails for that."""
     values = {**MULTI, "grid/30/ProductId": 1, "grid/30/Ac/Power": -210.5}
     own = battery(fields=(*battery().fields, *fields_of(["grid", "solar"])), instances="name")
     found = after_portal(monkeypatch, HandBroker(HandDevice(values=values)), own)
@@ -53,10 +53,10 @@ def test_what_a_preset_has_and_the_device_has_not_is_a_note(
     assert not any(step.state == WRONG for step in found)
 
 
-def test_of_a_preset_that_names_its_instance_that_one_is_looked_at(
+def test_of_a_preset_with_an_instance_that_one_is_checked(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Others of its kind are no choice; what it lacks is reported with its instance."""
+    """Others of its kind need no choice; missing fields are reported with the instance."""
     there = {
         f"battery/{number}/{path}": 1 for number in (512, 513) for path in ("ProductId", "Soc")
     }
@@ -81,7 +81,7 @@ VOID = Step(NOTE, "Voltage", device_errors.fields_void(HOST, [VOLTAGE]).what)
 
 
 def odd(kind: str) -> Step:
-    """Return the step of a voltage that is no number."""
+    """Return the step of a voltage that is not a number."""
     return wrong("Voltage", device_errors.fields_odd(HOST, [VOLTAGE], kind))
 
 
@@ -100,10 +100,10 @@ def odd(kind: str) -> Step:
         (b'{"max":3}', odd("no value in it")),
     ],
 )
-def test_what_a_field_has_is_reported(
+def test_the_value_of_a_field_is_reported(
     monkeypatch: pytest.MonkeyPatch, value: object, step: Step
 ) -> None:
-    """A number with its unit, null as a note, anything else as what is no number."""
+    """A number with its unit, null as a note, anything else as not a number."""
     values = {**MULTI, "vebus/275/Dc/0/Voltage": value}
     found = after_portal(monkeypatch, HandBroker(HandDevice(values=values)), battery())
     assert found == [INSTANCE, step, VALUES[1]]
@@ -118,7 +118,7 @@ def test_a_field_without_a_unit_is_a_bare_number(monkeypatch: pytest.MonkeyPatch
 
 
 def test_a_preset_without_a_value_is_no_fault(monkeypatch: pytest.MonkeyPatch) -> None:
-    """That is what null is for; nobody has asked for that very path."""
+    """The value may be null; the file does not name that path."""
     values = {**MULTI, "grid/30/ProductId": 1, "grid/30/Ac/Power": None}
     own = battery(fields=(*battery().fields, *fields_of(["grid"])), instances="name")
     found = after_portal(monkeypatch, HandBroker(HandDevice(values=values)), own)
@@ -126,7 +126,7 @@ def test_a_preset_without_a_value_is_no_fault(monkeypatch: pytest.MonkeyPatch) -
     assert found[-1] == Step(NOTE, "GridPower_30", text)
 
 
-def test_a_path_that_is_not_answered_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_path_without_an_answer_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     """After a while, under its own name; the others have their values."""
     broker = HandBroker(HandDevice())
     own = battery(fields=fields(Odd="vebus/Ac/Odd", Soc="vebus/Soc"))
@@ -135,8 +135,8 @@ def test_a_path_that_is_not_answered_is_reported(monkeypatch: pytest.MonkeyPatch
     assert waited(broker, ANSWERS_WITHIN)
 
 
-def test_the_first_answer_is_what_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What comes later is another moment's, as of a field of two names of one path."""
+def test_the_first_answer_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Later ones are from another moment, such as for a path with two names."""
     broker = HandBroker(HandDevice())
     own = battery(fields=fields(Soc="vebus/Soc", Charge="vebus/Soc", Odd="vebus/Ac/Odd"))
     broker.at(3.0, f"N/{P}/vebus/275/Soc", b'{"value":1}')
@@ -144,16 +144,16 @@ def test_the_first_answer_is_what_is_reported(monkeypatch: pytest.MonkeyPatch) -
     assert found[1:3] == [VALUES[1], Step(OK, "Charge", "88.5 % (vebus/275/Soc)")]
 
 
-def test_a_refusal_at_the_fields_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where the right to read ends, the steps do."""
+def test_a_rejected_subscription_of_fields_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The steps end without the right to read."""
     broker = HandBroker(HandDevice())
     why = mqtt_errors.subscription_refused(HOST, "u", f"N/{P}/vebus/275/Soc", "no", CONFIG)
     broker.refuses[f"N/{P}/vebus/275/Soc"] = why
     assert after_portal(monkeypatch, broker, battery()) == [INSTANCE, wrong("right", why)]
 
 
-def test_nothing_is_kept_of_a_message_but_the_value_of_a_wanted_topic() -> None:
-    """The first one; of a payload that is too long, the fact that it is."""
+def test_only_the_values_of_wanted_topics_are_kept() -> None:
+    """The first one; of a payload that is too long, only that fact."""
     found = FirstValues({"N/p/vebus/275/Soc", "N/p/vebus/275/State"})
     found.see("N/p/q1", bytes(1_000_000))
     found.see("N/p/vebus/275/Soc", b'{"value":88.5}')
@@ -165,7 +165,7 @@ def test_nothing_is_kept_of_a_message_but_the_value_of_a_wanted_topic() -> None:
 
 
 def test_a_payload_that_is_too_long_is_reported_as_such(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It may be one of another client of the broker."""
+    """It may be from another client of the broker."""
     values = {**MULTI, "vebus/275/Dc/0/Voltage": bytes(1_000_000)}
     found = after_portal(monkeypatch, HandBroker(HandDevice(values=values)), battery())
     assert found == [INSTANCE, odd("too long"), VALUES[1]]

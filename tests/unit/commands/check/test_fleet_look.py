@@ -1,4 +1,4 @@
-"""Which devices of a fleet a command finds, which of them first, and how long it looks."""
+"""The devices of a fleet that a command finds, their order, and the time of the search."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ENDPOINT = Endpoint("broker", 1883, "me", "", CONFIG)
 
 
 def look(broker: HandBroker) -> list[str]:
-    """Look at what is behind a broker; see that nothing is asked and nothing stays."""
+    """Search the devices behind a broker; check that nothing is requested or left subscribed."""
     session = broker.session(ENDPOINT)
     found = fleet_portals(session)  # type: ignore[arg-type]
     assert not broker.published
@@ -33,15 +33,15 @@ def test_without_a_sign_of_life_all_that_are_listed_are_found() -> None:
 
 
 @pytest.mark.parametrize("topic", [f"N/{C}/heartbeat", f"N/{C}/system/0/Serial"])
-def test_a_device_that_speaks_is_the_first(topic: str) -> None:
-    """By its heartbeat or its Serial, and the look is over a moment later."""
+def test_a_device_that_is_publishing_is_the_first(topic: str) -> None:
+    """By its heartbeat or its Serial, and the search ends a moment later."""
     broker = HandBroker(HandDevice(B), HandDevice(A), HandDevice(C))
     broker.at(2.0, topic, b'{"value":"c3"}')
     assert look(broker) == [C, A, B]
     assert broker.now == START + 2.0 + OTHERS_WITHIN
 
 
-def test_of_several_that_speak_the_first_one_counts() -> None:
+def test_of_several_publishing_devices_the_first_one_counts() -> None:
     """Those of the moment after it are found, too."""
     broker = HandBroker(HandDevice(A))
     broker.at(1.0, f"N/{C}/heartbeat")
@@ -49,7 +49,7 @@ def test_of_several_that_speak_the_first_one_counts() -> None:
     assert look(broker) == [C, A, B]
 
 
-def test_a_broker_that_makes_up_devices_takes_no_more_memory(
+def test_the_number_of_devices_is_bounded(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """As many are found as a daemon reads."""
@@ -68,19 +68,19 @@ def test_a_broker_that_makes_up_devices_takes_no_more_memory(
     ],
 )
 def test_an_empty_message_is_no_device(topic: str, payload: bytes, retain: bool) -> None:
-    """By it a retained Serial is taken from the broker."""
+    """It removes a retained Serial from the broker."""
     broker = HandBroker(HandDevice(A))
     broker.at(1.0, topic, payload, retain=retain)
     assert look(broker) == [A]
     assert broker.now == START + BEAT_WITHIN + OTHERS_WITHIN
 
 
-def test_nobody_is_nobody() -> None:
+def test_without_devices_the_list_is_empty() -> None:
     """The list is empty where nothing has come."""
     assert look(HandBroker()) == []
 
 
-def test_a_subscription_that_is_refused_is_the_sessions_trouble() -> None:
+def test_a_rejected_subscription_is_the_sessions_trouble() -> None:
     """The list is empty, without a wait."""
     broker = HandBroker(HandDevice(A))
     sign = FleetPlan.signs[0]

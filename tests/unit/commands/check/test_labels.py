@@ -23,10 +23,10 @@ from bat2influx.failure import Trouble
     ],
 )
 def test_the_cause_of_a_trouble_gives_the_label(cause: str, label: str) -> None:
-    """What follows the first colon does not count, and unlisted causes are those of TLS."""
+    """The part after the first colon is ignored, and unlisted causes are those of TLS."""
     assert wrong(Trouble(cause, "what to do")) == Step(WRONG, label, "what to do")
 
 
 def test_a_given_label_comes_first() -> None:
-    """As the name of a field, whose trouble has a cause with a label too."""
+    """Such as the name of a field, whose trouble has a cause with a label, too."""
     assert wrong(Trouble("missing", "what to do"), "Soc") == Step(WRONG, "Soc", "what to do")

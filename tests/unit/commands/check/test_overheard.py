@@ -1,4 +1,4 @@
-"""What is known of a device by what has come, asked for or not."""
+"""What received messages show of a device, requested or not."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ P = "c0619ab1c2d3"
 
 
 def overheard(*leaves: str, retain: bool = False, portal: str = P) -> Overheard:
-    """Return what is known once these have come."""
+    """Return the result of these messages."""
     made = Overheard(P)
     for leaf in leaves:
         made.see(Message(f"N/{portal}/{leaf}", b'{"value":1}', retain, 0))
@@ -21,13 +21,13 @@ def overheard(*leaves: str, retain: bool = False, portal: str = P) -> Overheard:
 @pytest.mark.parametrize(
     ("retain", "portal", "speaks"), [(False, P, True), (True, P, False), (False, "another", False)]
 )
-def test_what_a_broker_keeps_is_no_sign_of_life(retain: bool, portal: str, speaks: bool) -> None:
-    """Nor is what another device publishes."""
+def test_retained_messages_are_no_sign_of_life(retain: bool, portal: str, speaks: bool) -> None:
+    """Nor are those of another device."""
     assert overheard("heartbeat", retain=retain, portal=portal).speaks is speaks
 
 
-def test_the_least_late_heartbeat_shows_the_time() -> None:
-    """One that was kept by the broker, and one of another device, do not."""
+def test_the_least_delayed_heartbeat_shows_the_time() -> None:
+    """A retained one, and one of another device, do not."""
     made = Overheard(P)
     assert made.shown is None
     for portal, shown, retain in (
@@ -43,8 +43,8 @@ def test_the_least_late_heartbeat_shows_the_time() -> None:
 
 
 @pytest.mark.parametrize("retain", [False, True])
-def test_services_are_there_by_their_product(retain: bool) -> None:
-    """Kept values count; housekeeping does not, nor does what is only a value."""
+def test_services_exist_by_their_product(retain: bool) -> None:
+    """Retained values count; housekeeping does not, nor does a value alone."""
     made = overheard(
         "solarcharger/288/ProductId", "battery/512/Soc", "settings/0/ProductId", retain=retain
     )
