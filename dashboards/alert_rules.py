@@ -1,10 +1,10 @@
-"""The alert rules: what each asks, when it fires, and what to do then.
+"""The alert rules: queries, thresholds, and advice.
 
-Rules: each rule is there for InfluxQL and for MetricsQL and fires for the same data. Its query
-gives a series for each site (or device of a fleet), which is reduced to one value and held against
-a threshold. Each says on purpose what becomes of it without data and with an error of the database:
-where the database is unavailable, one rule fires and not all. Grafana reads $ in a title or a label
-as a variable of its environment, so that there is none; in annotations and queries it does not.
+Rules: each rule has a query in InfluxQL and one in MetricsQL, which fire for the same data. A query
+returns a series for each site (or device of a fleet), which is reduced to one value and compared
+with a threshold. Each rule sets its state without data and with an error of the database: if the
+database is unavailable, one rule fires and not all. Grafana interprets $ in a title or a label as
+an environment variable, so these have none; in annotations and queries it does not.
 
 Source: Grafana, pkg/services/provisioning/alerting/rules_types.go.
 """
@@ -24,10 +24,10 @@ class Rule:
     """An alert rule.
 
     `influxql` and `metricsql` are its query; `seconds` is how far back InfluxQL looks. With
-    `known`, a second query over `known_seconds`, only the series that it finds count. `fires` is
+    `known`, a second query over `known_seconds`, only the series in its result count. `fires` is
     the kind of a threshold (lt, gt, outside_range) with its `params`, `metric_fires` that of
-    MetricsQL where it differs; `lasting` is how long it has to hold. `no_data` and `error` are
-    Grafana's states, OK or Alerting, and `why` says why these.
+    MetricsQL if it differs; `lasting` is how long the condition has to last. `no_data` and `error`
+    are Grafana's states, OK or Alerting, and `why` is the reason for these.
     """
 
     uid: str
@@ -68,11 +68,11 @@ RULES = (
         lasting="5m",
         no_data="OK",
         error="OK",
-        why='Without a value nothing is known of the battery; "No values" is the rule for that.',
+        why='Without values the state of charge is unknown; the rule "No values" fires then.',
         summary=f'The battery{WHO} is at {{{{ printf "%.0f" $values.B.Value }}}} %.',
-        description="Switch off what can wait, or charge the battery: from the mains, with a"
-        " generator. If it"
-        " should not be this low, look at the dashboard Battery for what has discharged it.",
+        description="Switch off loads that are not needed now, or charge the battery from the mains"
+        " or a"
+        " generator. If this is unexpected, the dashboard Battery shows what has discharged it.",
     ),
     Rule(
         uid="bat2influx-no-values",
@@ -87,13 +87,13 @@ RULES = (
         lasting="1m",
         no_data="Alerting",
         error="Alerting",
-        why="No data at all means that nothing has come for a day, and a database that does not"
-        " answer"
-        " stores nothing: both are what this rule is for. A site of several counts for a day.",
+        why="No data means that no value was stored for a day, and an error that the database does"
+        " not answer:"
+        " this rule fires for both. One of several sites counts for a day.",
         summary=f"No value{WHO} has been stored for five minutes.",
-        description="On the computer of bat2influx, `systemctl status bat2influx` says what is"
-        " wrong: the device, the"
-        " network or the database. `bat2influx check` tries each step. While the database is"
+        description="On the computer of bat2influx, `systemctl status bat2influx` shows the fault:"
+        " of the device, the"
+        " network or the database. `bat2influx check` tests each step. While the database is"
         " unavailable, values are queued and stored later.",
         metric_fires=("gt", (5 * MINUTE,)),  # s since the last value
     ),
@@ -109,15 +109,15 @@ RULES = (
         lasting="5m",
         no_data="OK",
         error="OK",
-        why="Without self_measurement there is no data. While the database is away the daemon's"
+        why="Without self_measurement there is no data. While the database is down the daemon's"
         " reports"
         ' are queued with the values, and "No values" fires.',
-        summary="Values queued for the database take {{ humanizePercentage $values.B.Value }} of"
+        summary="Values queued for the database use {{ humanizePercentage $values.B.Value }} of"
         " the spool.",
-        description="The database takes values more slowly than they come, or has been"
+        description="The database stores values more slowly than they come, or has been"
         " unavailable for weeks."
-        " At 100 % the oldest values are dropped. `bat2influx health` names the cause; set max_size"
-        " in [Spool] higher if the disk has room.",
+        " At 100 % the oldest values are dropped. `bat2influx health` shows the cause; increase"
+        " max_size in [Spool] if the disk has space.",
     ),
     Rule(
         uid="bat2influx-dropped",
@@ -133,12 +133,12 @@ RULES = (
         lasting="0s",
         no_data="OK",
         error="OK",
-        why="Without self_measurement there is no data. It fires at once and ends by itself after"
+        why="Without self_measurement there is no data. The alert starts at once and ends after"
         " an hour.",
         summary='{{ printf "%.0f" $values.B.Value }} values were dropped within the last hour.',
         description="They are lost: the spool was full or its file damaged. `journalctl -u"
-        " bat2influx` says which."
-        " Set max_size in [Spool] higher, or see why the database was unavailable for so long.",
+        " bat2influx` shows which."
+        " Increase max_size in [Spool], or find out why the database was unavailable for so long.",
         reducer="sum",
     ),
     Rule(
@@ -158,14 +158,14 @@ RULES = (
         error="OK",
         why="Without mains the device has no frequency, or one of 0 Hz: a minute with values of"
         " the battery"
-        " and none of F counts as 0 Hz. Without values of the battery nothing is known of the"
-        " mains.",
+        " and none of F counts as 0 Hz. Without values of the battery the state of the mains is"
+        " unknown.",
         summary=f"The mains{WHO} are lost, or their frequency is wrong:"
         ' {{ printf "%.1f" $values.B.Value }} Hz.',
-        description="The house runs on its battery, if at all. See whether neighbours have power,"
+        description="The house runs on its battery, if at all. Check whether neighbours have power,"
         " and whether the"
-        " main switch is on; mind the state of charge. Where being without mains is usual, as on a"
-        " boat, take this rule out. 47 to 63 Hz suit 50 and 60 Hz alike.",
+        " main switch is on; watch the state of charge. If the system often has no mains, as on a"
+        " boat, delete this rule. The range of 47 to 63 Hz is for both 50 and 60 Hz.",
         known=_last("F"),
         known_seconds=7 * DAY,
     ),
@@ -187,10 +187,10 @@ RULES = (
         why="Without the preset battery, or a BMS, there is no data.",
         summary=f'The cells of the battery{WHO} differ by {{{{ printf "%.3f" $values.B.Value }}}}'
         f" V.",
-        description="Let the battery charge to 100 % and stay there for some hours, so that its"
+        description="Charge the battery to 100 % and keep it there for some hours, so that its"
         " BMS can balance the"
-        " cells. If they are apart again within days, one cell is weak or a connection is loose:"
+        " cells. If they differ again within days, a cell is weak or a connection is loose:"
         " have"
-        " it looked at. Near 0 and 100 % cells of LiFePO4 differ by up to 0.1 V without a fault.",
+        " it checked. Near 0 and 100 % cells of LiFePO4 differ by up to 0.1 V without a fault.",
     ),
 )

@@ -23,28 +23,28 @@ DATABASES = {INFLUXDB: "InfluxDB", PROMETHEUS: "VictoriaMetrics"}
 Json = dict[str, Any]
 
 HEAD = """\
-# Alert rules for Grafana 10 or later, of the values in {database}: battery low, no values,
-# spool half full, values dropped, mains lost, cells too far apart. They are off until Grafana finds
-# them. As root, on Grafana's computer:
+# Alert rules for Grafana 10 or later, for the values in {database}: battery low, no values,
+# spool half full, values dropped, mains lost, cells too far apart. They are off until Grafana reads
+# this file. As root, on Grafana's computer:
 #
 #   ln -s /usr/share/bat2influx/grafana/alerting/{name}.yaml /etc/grafana/provisioning/alerting/
 #   systemctl restart grafana-server
 #
 # A link follows new versions of the package. To change a threshold, copy the file instead, and edit
-# `params` there; Grafana does not let rules from a file be edited in the browser. Where the rules
-# are sent is up to your contact points and notification policies, of which there are none in here.
+# `params` there; rules from a file cannot be edited in the browser. Your contact points and
+# notification policies in Grafana decide where alerts are sent; this file has none.
 #
 # The data source has the uid {uid}. The rules about the daemon need
 # self_measurement = itself in [Influx], that about cells the preset battery, the others Soc,
-# Voltage and F of the nine. Where your fields have other names, such as MultiSoc, change them in a
-# copy. Take out what you do not want.
+# Voltage and F of the nine. If your fields have other names, such as MultiSoc, change them in a
+# copy. Delete rules that you do not need.
 #
 # Made by dashboards/alerts.py.
 """
 
 
 def group(source: str) -> Json:
-    """Return the group of all rules for a data source, as Grafana has it."""
+    """Return the group of all rules for a data source, in Grafana's form."""
     return {
         "orgId": 1,
         "name": NAMES[source],
@@ -55,7 +55,7 @@ def group(source: str) -> Json:
 
 
 def rule_of(rule: Rule, source: str) -> Json:
-    """Return a rule: A is asked, B its last value or their sum, C whether that fires."""
+    """Return a rule: A is the query, B its last value or their sum, C whether that fires."""
     ours = rule.fires, rule.params
     if source == INFLUXDB:
         data = [_influxql("A", rule.influxql, rule.seconds)]

@@ -1,4 +1,4 @@
-"""`battery`: the battery itself, its cells and limits, and what the inverter does with it."""
+"""`battery`: the battery, its cells and limits, and the states of the inverter."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ _INVERTERS = tuple(
 _ERRORS = (PerDevice("InverterError", "Error", "last", now=True),)
 INVERTER = stat(
     "Inverter",
-    "What each inverter/charger does, in words; error codes are in Victron's lists.",
+    "The state of each inverter/charger; Victron's lists explain error codes.",
     (*_INVERTERS, *_ERRORS),
     looks=(
         Look("(RS |Phoenix )?State", mappings=mappings.of(mappings.STATE)),
@@ -75,7 +75,7 @@ INVERTER = stat(
 )  # fmt: skip
 POWER = graph(
     "Power",
-    "What went into the battery, above zero, and out of it, below.",
+    "Power into the battery, above zero, and out of it, below zero.",
     (Graph(values.BATTERY, (Column("Charging", 1), Column("Discharging", -1))),),
     unit="watt",
     custom={"fillOpacity": 50, "lineWidth": 1},
@@ -83,7 +83,7 @@ POWER = graph(
 )
 SOC = graph(
     "State of charge",
-    "How full the battery was.",
+    "The state of charge of the battery.",
     (Graph(values.SOC, (Column("Charge"),)),),
     unit="percent",
     decimals=0,
@@ -120,7 +120,7 @@ CURRENT = graph(
 )
 CELLS = graph(
     "Highest and lowest cell",
-    "The cells between which all others are; the wider the band, the less balanced the battery.",
+    "Voltages of the highest and lowest cell; the wider the band, the less balanced the battery.",
     (
         Graph(mean("BatteryMaxCellVoltage"), (Column("Highest"),)),
         Graph(mean("BatteryMinCellVoltage"), (Column("Lowest"),)),
@@ -132,7 +132,7 @@ CELLS = graph(
 )
 CELLS_NOW = stat(
     "Cells",
-    "The highest and the lowest cell.",
+    "Voltages of the highest and the lowest cell.",
     (
         Now(mean("BatteryMaxCellVoltage"), (Column("Highest"),)),
         Now(mean("BatteryMinCellVoltage"), (Column("Lowest"),)),
@@ -148,7 +148,7 @@ _TEMPERATURES = (
 )
 TEMPERATURE = graph(
     "Temperatures",
-    "Of the battery, and of sensors of their own (preset tanks).",
+    "Temperatures of the battery, and of separate sensors (preset tanks).",
     _TEMPERATURES,
     unit="celsius",
     decimals=1,
@@ -164,8 +164,8 @@ _MINUTES = (
 _POWER = metric("$power")
 COVERED = stat(
     "Minutes with a value",
-    "How many minutes of the time that is shown have a value of the battery's power: less than"
-    " 100 % is a gap. With mode = notify a value that stays is not stored again.",
+    "The share of minutes in the shown time with a value of the battery's power: less than"
+    " 100 % means a gap. With mode = notify a value that does not change is not stored again.",
     (
         Written(
             'SELECT count("n") * 6000000.0 / (${__to} - ${__from}) AS "Minutes with a value"'
@@ -181,7 +181,7 @@ COVERED = stat(
 )
 LONGEST = stat(
     "Longest time without a value",
-    "Between two minutes that have one. What goes on now is not in it yet.",
+    "Between two minutes with a value. A gap that has not ended is not included.",
     (
         Written(
             'SELECT max("gap") AS "Longest gap" FROM'

@@ -1,4 +1,4 @@
-"""A dashboard: panels in their places, the variables, the links to the others, the annotations."""
+"""A dashboard: positioned panels, variables, links to the other dashboards, annotations."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Json = dict[str, Any]
 COLUMNS = 24  # of Grafana's grid
 TAG = "bat2influx"
 DEVICE = ("datasource", "measurement", "site", "portal")
-SHARED = {"type": "datasource", "uid": "-- Dashboard --"}  # of Grafana: what another panel has
+SHARED = {"type": "datasource", "uid": "-- Dashboard --"}  # of Grafana: the data of another panel
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Section:
-    """Rows below a headline; what is `closed` asks the database nothing until it is opened."""
+    """Rows below a headline; a `closed` one sends no queries until it is opened."""
 
     title: str
     rows: Sequence[Row]
@@ -38,7 +38,7 @@ class Section:
 
 @dataclass(frozen=True)
 class Board:
-    """A dashboard, in no language yet; `start` is where its time begins."""
+    """A dashboard, still without a query language; `start` is the start of its time range."""
 
     name: str
     title: str
@@ -174,7 +174,7 @@ def _metricsql(target: Target) -> Json:
     }
 
 
-# What the daemon reports of itself every 10 s, marked in every graph if switched on.
+# Events from the daemon's reports, marked in every graph if switched on.
 _EVENTS = (
     ("Restarts", NEUTRAL,
      f'SELECT "restart" FROM (SELECT difference("uptime") AS "restart" FROM {OWN}'

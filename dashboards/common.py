@@ -1,4 +1,4 @@
-"""What several dashboards show alike: names, colours and limits."""
+"""Names, colours and limits that several dashboards share."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SOC_STEPS: Steps = ((None, BAD), (30.0, WARNING), (60.0, GOOD))  # %, Victron's 
 RESTS = 20  # W: with less a battery neither charges nor discharges
 NO_VALUE_NOW = "no value for ten minutes"
 
-# A meter's noise is no matter of milliwatts.
+# A meter is not precise to milliwatts.
 NO_POWER = ({"type": "range", "options": {"from": -0.999, "to": 0.999, "result": {"text": "0 W"}}},)
 
 FROM_TO_MAINS = (Column("From mains", 1), Column("To mains", -1))
@@ -50,5 +50,5 @@ PHASE_LOOKS = tuple(Look(line, color) for line, color in zip(LINES, PHASES, stri
 
 
 def needs(preset: str) -> str:
-    """Return what a panel says whose values no preset has stored."""
+    """Return the text of a panel without values because a preset is missing."""
     return f"needs preset {preset}"

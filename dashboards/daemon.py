@@ -1,4 +1,4 @@
-"""`daemon`: whether the daemon is healthy, by what it reports of itself."""
+"""`daemon`: whether the daemon is healthy, from its reports about itself."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def _series(field: str) -> str:
 
 
 def now(**names: str) -> Asked:
-    """Return the last values of fields of the daemon, by the names they are shown under."""
+    """Return the last values of fields of the daemon, with their shown names."""
     columns = ", ".join(f'last("{f}") AS "{_title(n)}"' for n, f in names.items())
     return Written(
         f"SELECT {columns} FROM {OWN} WHERE {_NOW}",
@@ -49,7 +49,7 @@ def now(**names: str) -> Asked:
 
 
 def _over_sites(columns: str, names: Iterable[str], fill: str) -> str:
-    """Return a query of the sums over the sections [Battery NAME], which are the tag site."""
+    """Return a query of sums over the sections [Battery NAME], which have the tag site."""
     sums = ", ".join(f'sum("{_title(name)}") AS "{_title(name)}"' for name in names)
     every, filled = "WHERE $timeFilter GROUP BY time($__interval)", f"fill({fill})"
     each = f'SELECT {columns} FROM {OWN} {every}, "site" {filled}'
@@ -57,7 +57,7 @@ def _over_sites(columns: str, names: Iterable[str], fill: str) -> str:
 
 
 def most(**names: str) -> Asked:
-    """Return the highest value of each interval, of several sites their sum."""
+    """Return the highest value of each interval; for several sites, their sum."""
     columns = ", ".join(f'max("{f}") AS "{_title(n)}"' for n, f in names.items())
     return Written(
         _over_sites(columns, names, "null"),
@@ -70,7 +70,7 @@ def most(**names: str) -> Asked:
 
 
 def growth(influx: str, metrics: str, **names: str) -> Asked:
-    """Return how counters grow; `influx` and `metrics` are functions, the first with its {}."""
+    """Return the growth of counters; `influx` and `metrics` are functions, the first with a {}."""
     columns = ", ".join(
         f'{influx.format(_last(field))} AS "{_title(name)}"' for name, field in names.items()
     )
@@ -95,7 +95,7 @@ def _title(name: str) -> str:
 
 HEALTH = stat(
     "Health",
-    "Whether values get through: none lost, none rejected, none waiting, and soon stored.",
+    "Whether all values are stored soon: none lost, none rejected, none queued.",
     (
         now(Dropped="dropped", Rejected="rejected", Queued="waiting", Spool="spool_used"),
         now(Delay="delay"),
@@ -119,8 +119,8 @@ _OF_DEVICE = (
 _LAST_OF_DEVICE = ", ".join(f'last("{field}") AS "{name}"' for name, field in _OF_DEVICE)
 DEVICES = table(
     "Devices",
-    "Fields without a value and services that are missing, by section [Battery NAME]; of a fleet,"
-    " its devices and those that do not respond.",
+    "Fields without a value and missing services, by section [Battery NAME]; for a fleet,"
+    " its devices, and those that do not respond.",
     (
         Written(
             f'SELECT {_LAST_OF_DEVICE} FROM {OWN} WHERE {_NOW} GROUP BY "site"',
@@ -193,7 +193,7 @@ RATES = counted(
 )
 DELAY = counted(
     "Delay",
-    "The longest from a value's time until it was stored.",
+    "The longest time from a value's timestamp until it was stored.",
     (most(Delay="delay"),),
     unit="s",
     lowest=0,
@@ -201,7 +201,7 @@ DELAY = counted(
 )
 QUEUE = counted(
     "Queued values",
-    "Values that wait for the database.",
+    "Values queued for the database.",
     (most(Queued="waiting"),),
     unit="short",
     decimals=0,
@@ -211,7 +211,7 @@ QUEUE = counted(
 )
 SPOOL = counted(
     "Spool",
-    "How much of the room for queued values is taken; at 100 % the oldest are dropped.",
+    "The used share of the spool for queued values; at 100 % the oldest are dropped.",
     (most(Spool="spool_used"),),
     unit="percentunit",
     decimals=0,
@@ -222,7 +222,7 @@ SPOOL = counted(
 )
 LOSSES = counted(
     "Lost, rejected, reconnected",
-    "New ones in each interval; of rejected values that were kept, some may be dropped later.",
+    "New events per interval; quarantined values may be dropped later.",
     (
         growth(
             "non_negative_difference({})",
@@ -246,7 +246,7 @@ LOSSES = counted(
 )
 WITHOUT = counted(
     "Without a value",
-    "Fields for which a device has no number, and its services that are missing.",
+    "Fields for which a device has no number, and its missing services.",
     (most(Without_value="without_value", Services_missing="services_missing"),),
     unit="short",
     decimals=0,

@@ -1,4 +1,4 @@
-"""Queries that are made of several values, are of each device, or are written by hand."""
+"""Queries computed from several values, queries per device, and queries written by hand."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ WS = 36_000  # Ws of a hundredth of a kWh
 
 @dataclass(frozen=True)
 class Share:
-    """How much of one energy is not another, over all that is shown, from 0 to 100 %.
+    """The share of one energy that is not another, over the shown time, from 0 to 100 %.
 
-    With `kept` it is made of the energies that setup-db keeps of each hour.
+    With `kept` it is computed from the hourly energies of setup-db.
     """
 
     name: str
@@ -75,10 +75,10 @@ class Share:
 
 @dataclass(frozen=True)
 class Remaining:
-    """How long until the battery is full or empty, in s, while it goes there.
+    """The time until the battery is full or empty, in s, while it charges or discharges.
 
-    The power is the mean of RECENT; with less than `least`, in W, no time is given, and none while
-    the latest power is the other way, or "charging" would stand beside "empty in".
+    The power is the mean of RECENT. No time is shown with less than `least`, in W, or while the
+    latest power has the other direction; otherwise "charging" would be beside "empty in".
     """
 
     name: str
@@ -127,10 +127,10 @@ class Remaining:
 
 @dataclass(frozen=True)
 class PerDevice:
-    """A field of each device that has it, by interval; the same name is given to all of them.
+    """A field of each device that has it, by interval, with the same name for all of them.
 
-    Devices are told apart by the tag `instance` or by what `instances = name` puts behind the
-    field's name. `renamed` makes of either the name and the instance.
+    Devices are distinguished by the tag `instance`, or by the suffix of the field's name with
+    `instances = name`. `renamed` converts both to the name and the instance.
     """
 
     field: str
@@ -166,10 +166,10 @@ class PerDevice:
 
 @dataclass(frozen=True)
 class Written:
-    """What is asked in words of its own: both texts are written by hand, `name` is the series'."""
+    """A query with both texts written by hand; `name` is the name of the series."""
 
     influx: str | tuple[str, ...]
-    metrics: str | tuple[tuple[str, str], ...]  # or the text of each column by its name
+    metrics: str | tuple[tuple[str, str], ...]  # or the text of each column, by its name
     name: str = "$col $tag_site"
     instant: bool = True
     table: bool = False

@@ -17,7 +17,7 @@ DOWN = (Look("Sold", custom=DOWNWARDS), Look("Charged", custom=DOWNWARDS))
 
 
 def bars(title: str, description: str, asked: tuple[Asked, ...]) -> Panel:
-    """Return bars of days, one upon the other, above and below zero."""
+    """Return stacked bars of days, above and below zero."""
     return graph(
         title,
         description,
@@ -47,7 +47,7 @@ def total(title: str, description: str, asked: tuple[Asked, ...]) -> Panel:
 
 
 def everything(*, kept: bool = True, grain: str = "5m") -> tuple[Asked, ...]:
-    """Return all energies of each day."""
+    """Return all daily energies."""
     return tuple(
         EnergyPerDay(value, columns, kept=kept, grain=grain)
         for value, columns in (
@@ -74,7 +74,7 @@ def by(format_of_time: str) -> tuple[Json, ...]:
                 "timeField": "Time",
                 "outputFormat": format_of_time,
                 "useTimezone": True,
-                "timezone": "browser",  # or it would be that of the user's profile
+                "timezone": "browser",  # otherwise it is that of the user's profile
             },
         },
         {
@@ -105,7 +105,7 @@ def sums(title: str, description: str, asked: tuple[Asked, ...], name: str, shap
 
 TOTAL = total(
     "Mains and sun",
-    "Energies of the days that are shown; the sun needs the preset solar or system.",
+    "Energies of the shown days; the sun needs the preset solar or system.",
     (
         EnergyPerDay(values.MAINS, BOUGHT_SOLD),
         EnergyPerDay(values.SUN_DC, SUN),
@@ -114,8 +114,8 @@ TOTAL = total(
 )
 USED = total(
     "Battery and house",
-    "Energies of the days that are shown; self-sufficient is what was not bought of what the house"
-    " took. The house needs the preset system.",
+    "Energies of the shown days; self-sufficient is the share of the house's consumption that was"
+    " not bought. The house needs the preset system.",
     (
         EnergyPerDay(values.BATTERY, CHARGED_DISCHARGED),
         EnergyPerDay(values.HOUSE, HOUSE),
@@ -124,50 +124,50 @@ USED = total(
 )
 SOURCES = bars(
     "Mains by days",
-    "Bought above zero, sold below. Days are those of your time zone; today's is not over.",
+    "Bought above zero, sold below zero. Days are those of your time zone; today is not complete.",
     (EnergyPerDay(values.MAINS, BOUGHT_SOLD),),
 )
 BATTERY = bars(
     "Battery by days",
-    "Discharged above zero, charged below.",
+    "Discharged above zero, charged below zero.",
     (EnergyPerDay(values.BATTERY, CHARGED_DISCHARGED),),
 )
 SUNS = bars(
     "Sun by days",
-    "What the sun gave; needs the preset solar or system.",
+    "Energy from the sun; needs the preset solar or system.",
     (EnergyPerDay(values.SUN_DC, SUN), EnergyPerDay(values.SUN_AC, SUN_AC)),
 )
 HOUSES = bars(
     "House by days",
-    "What the house took; needs the preset system.",
+    "Energy that the house has used; needs the preset system.",
     (EnergyPerDay(values.HOUSE, HOUSE),),
 )
 TABLE = sums(
     "Days",
-    "Every day of the time that is shown; the panel's menu, Inspect, Data, saves it as CSV.",
+    "Every day of the shown time; to save it as CSV, open the panel's menu, Inspect, Data.",
     everything(),
     "Day",
     "YYYY-MM-DD",
 )
 UNKEPT = sums(
-    "Days, of each second",
-    "Days without setup-db, from all values: choose some days, as this costs the database"
-    " seconds for each.",
+    "Days, from every second",
+    "Days computed from all values, without setup-db: select a few days, because each costs the"
+    " database seconds.",
     everything(kept=False),
     "Day",
     "YYYY-MM-DD",
 )
 MONTHS = sums(
     "Months",
-    "Sums of the days that are shown: choose a year or more. In VictoriaMetrics they are made of"
-    " the means of hours, within which bought and sold, or charged and discharged, cancel out.",
+    "Sums of the shown days: select a year or more. In VictoriaMetrics they are computed from means"
+    " of hours; within an hour bought and sold, or charged and discharged, cancel out.",
     everything(grain="1h"),
     "Month",
     "YYYY-MM",
 )
 YEARS = sums(
     "Years",
-    "As the months, by years.",
+    "Sums like those of months, per year.",
     everything(grain="1h"),
     "Year",
     "YYYY",

@@ -1,4 +1,4 @@
-"""The files that the dashboards and the alert rules are shipped as."""
+"""The files of the dashboards and the alert rules."""
 
 from __future__ import annotations
 

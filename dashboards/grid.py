@@ -25,12 +25,12 @@ HERTZ_STEPS = (
     (49.8, palette.GOOD),
     (50.2, palette.WARNING),
     (51.5, palette.BAD),
-)  # EN 50160 allows 47 to 52 Hz, and inverters leave the mains at 47.5 and 51.5
+)  # EN 50160 permits 47 to 52 Hz; inverters disconnect from the mains at 47.5 and 51.5
 VOLT_STEPS = (
     (None, palette.BAD),
     (207.0, palette.GOOD),
     (253.0, palette.BAD),
-)  # EN 50160: 230 V and 10 % more or less
+)  # EN 50160: 230 V ± 10 %
 
 
 def phases(title: str, stem: str, quantity: str, unit: str, preset: str) -> Panel:
@@ -50,7 +50,7 @@ def phases(title: str, stem: str, quantity: str, unit: str, preset: str) -> Pane
 
 NOW = stat(
     "Mains now",
-    "What comes from the mains and goes there: the mean of the last two minutes, above the course"
+    "Power from and to the mains: the mean of the last two minutes, above the graph"
     " of the last three hours.",
     (Course(values.MAINS, (Column("From mains", 1), Column("To mains", -1, flip=True))),),
     unit="watt",
@@ -61,7 +61,7 @@ NOW = stat(
 )
 STATE = stat(
     "Voltage and frequency",
-    "Of phase L1 at the inverter's input. Amber and red are beyond the limits of EN 50160.",
+    "Of phase L1 at the inverter's input. Amber and red values are outside the limits of EN 50160.",
     (
         Now(mean("V"), (Column("Voltage"),)),
         Now(mean("F"), (Column("Frequency"),)),
@@ -74,7 +74,7 @@ STATE = stat(
 )
 POWER = graph(
     "From and to the mains",
-    "What was taken from the mains, above zero, and fed in, below.",
+    "Power from the mains, above zero, and fed in, below zero.",
     (Graph(values.MAINS, FROM_TO_MAINS, BOUGHT_SOLD),),
     unit="watt",
     custom={"fillOpacity": 50, "lineWidth": 1},
@@ -83,7 +83,7 @@ POWER = graph(
 )
 ENERGY = energies(
     "Energy",
-    "What was bought and sold in the time that is shown, which is today when this is opened.",
+    "Energy bought and sold in the shown time, by default today.",
     of=POWER,
     names=("Bought", "Sold"),
     decimals=1,
@@ -108,7 +108,7 @@ FREQUENCY = graph(
 )
 LOAD = graph(
     "Real and apparent power",
-    "W and VA of phase L1 at the inverter's input, on one axis; apart by the reactive power.",
+    "W and VA of phase L1 at the inverter's input, on one axis; they differ by the reactive power.",
     (
         Graph(power("P"), (Column("Real, W"),)),
         Graph(power("S"), (Column("Apparent, VA"),)),

@@ -1,4 +1,4 @@
-"""All houses, and all devices of a fleet, in one table: a row each, whatever is chosen above."""
+"""All houses, and all devices of a fleet, in one table: a row each, whatever is selected above."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dashboards.panels import COLORED, Json, Look, organized, table
 from dashboards.queries import NOW, RAW, RECENT, SOME
 from dashboards.variables import INFLUXDB, PROMETHEUS
 
-# Name of a column, the variable of its field, and what is made of several fields of that name.
+# Name of a column, the variable of its field, and the function for several fields of that name.
 _VALUES = (
     ("State of charge", "soc", "avg"),
     ("Battery", "power", "sum"),
@@ -20,7 +20,7 @@ _VALUES = (
     ("Sun", "sun", "sum"),
 )
 _NAMES = {"site": "Site", "portal": "Device"}
-_ENDS = 1e9  # W: beyond it is nothing
+_ENDS = 1e9  # W: beyond any value
 
 
 def _range(start: float, end: float, text: str, color: str) -> Json:
@@ -28,7 +28,7 @@ def _range(start: float, end: float, text: str, color: str) -> Json:
     return {"type": "range", "options": {"from": start, "to": end, "result": result}}
 
 
-# A battery in words; one without a value for ten minutes does not respond.
+# Texts for a battery; one without a value for ten minutes does not respond.
 _WORDS = (
     _range(-_ENDS, -RESTS, "discharging", palette.DISCHARGE),
     _range(-RESTS, RESTS, "idle", palette.NEUTRAL),
@@ -77,25 +77,25 @@ _COLUMNS = ("Site", "Device", "State of charge", "Battery", "Power", "Last value
 
 
 def _ordered(names: Mapping[str, str]) -> dict[str, str]:
-    """Return columns in the order that is shown: on a telephone the first ones alone are."""
+    """Return columns in the shown order: a telephone only shows the first ones."""
     every = {**_NAMES, **names}
     return {key: every[key] for key in sorted(every, key=lambda key: _COLUMNS.index(every[key]))}
 
 
 _MERGED: Json = {"id": "merge", "options": {}}
-# The times of B are those of its window, and would keep its rows apart from those of A.
+# The times of B are those of its window; with them its rows would not join those of A.
 _WITHOUT_TIME = organized({}, without=("Time",)) | {"filter": {"id": "byRefId", "options": "B"}}
 _OF_VICTORIA = {f"Value #{chr(ord('B') + at)}": name for at, (name, _, _) in enumerate(_VALUES)}
 
 HOUSES = table(
     "Houses and devices",
-    "Each house, and each device of a fleet: those that do not respond first, then the emptiest"
-    " batteries. A click on its name shows it above.",
+    "Each house, and each device of a fleet: first those that do not respond, then by state of"
+    " charge. Click a name to show it above.",
     (_asked(),),
     sort=("State of charge", False),
     unit="watt",
     looks=(
-        # The link takes what is shown: a dash would be a site of that name, of which nothing is.
+        # The link uses the shown text: a dash would select a site of that name, without values.
         Look("(Site|Device)", unit="string", no_value="", custom={"minWidth": 80},
              links=(_LINK,)),
         Look("State of charge", unit="percent", decimals=0, lowest=0, highest=100,

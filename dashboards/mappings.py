@@ -1,4 +1,4 @@
-"""Codes in words, as CODES in bat2influx.ini(5) has them, which tests hold against each other."""
+"""Texts of numeric states, as in CODES of bat2influx.ini(5); a test compares both."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from dashboards.palette import BAD, CHARGE, DISCHARGE, GOOD, NEUTRAL, WARNING
 
 Json = dict[str, Any]
-Words = Mapping[int, tuple[str, str]]  # a word and its colour by the code
+Words = Mapping[int, tuple[str, str]]  # text and colour by the code
 
 STATE: Words = {
     0: ("off", NEUTRAL),

@@ -1,4 +1,4 @@
-"""`overview`, which is home: what happens now, what the day has brought, and how it went."""
+"""`overview`, the home dashboard: current values, energies of the day, and the graph of the day."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ from dashboards.panels import (
 )
 from dashboards.queries import Column, Course, Graph, Now
 
-# More was bought than the house took: the rest is in the battery.
+# More was bought than the house used: the rest is in the battery.
 BOUGHT_MORE = ({"type": "range", "options": {"from": -1e9, "to": 0, "result": {"text": "0%"}}},)
 
 SOC_NOW = gauge(
     "State of charge",
-    "How full the battery is; of several devices the mean.",
+    "The state of charge of the battery; of several devices, the mean.",
     (Now(values.SOC, (Column("Battery"),)),),
     unit="percent",
     decimals=0,
@@ -54,7 +54,7 @@ SOC_NOW = gauge(
 BATTERY_NOW = stat(
     "Battery",
     "Whether it charges or discharges, and when it is full or empty at the mean power of the last"
-    " ten minutes; for that its capacity stands above.",
+    " ten minutes; set its capacity above for that.",
     (
         Now(values.BATTERY, (Column("Charging"),), where=f"> {RESTS}"),
         Now(values.BATTERY, (Column("Discharging", flip=True),), where=f"> {RESTS}"),
@@ -74,8 +74,8 @@ BATTERY_NOW = stat(
 )
 FLOWS_NOW = stat(
     "Power now",
-    "The sun, what comes from the mains and goes there, and what the house takes: the mean of the"
-    " last two minutes, above the course of the last three hours.",
+    "Power of the sun, from and to the mains, and of the house: the mean of the last two minutes,"
+    " above the graph of the last three hours.",
     (
         Course(values.MAINS, (Column("From mains", 1), Column("To mains", -1, flip=True))),
         Course(values.SUN_DC, (Column("Sun"),)),
@@ -90,7 +90,7 @@ FLOWS_NOW = stat(
 )
 DAY = graph(
     "Where power comes from and goes to",
-    "Above zero what gives power: sun, battery and mains. Below zero what takes it: house, battery"
+    "Above zero the sources: sun, battery and mains. Below zero the consumers: house, battery"
     " and mains.",
     (
         Graph(values.SUN_DC, (Column("Sun"),), YIELD),
@@ -110,8 +110,7 @@ DAY = graph(
 )
 ENERGY_MAINS = energies(
     "Energy: mains and sun",
-    "Of the time that is shown, which is today when this is opened. The sun needs the preset solar"
-    " or system.",
+    "Energies of the shown time, by default today. The sun needs the preset solar or system.",
     of=DAY,
     names=("Bought", "Sold", "Sun yield", "PV yield"),
     decimals=1,
@@ -120,8 +119,8 @@ ENERGY_MAINS = energies(
 SHARE = "Self-sufficient"
 ENERGY_BATTERY = energies(
     "Energy: battery and house",
-    "Of the time that is shown; self-sufficient is what was not bought of what the house took. The"
-    " house needs the preset system.",
+    "Energies of the shown time; self-sufficient is the share of the house's consumption that was"
+    " not bought. The house needs the preset system.",
     of=DAY,
     names=("Charged", "Discharged", "Used", SHARE),
     decimals=1,
@@ -137,7 +136,7 @@ ENERGY_BATTERY = energies(
 )
 SOC_DAY = graph(
     "Charge through the day",
-    "How full the battery was.",
+    "The state of charge of the battery.",
     (Graph(values.SOC, (Column("Battery"),)),),
     unit="percent",
     decimals=0,
@@ -157,7 +156,7 @@ _LOADS = (
 )
 LOADS = stat(
     "Loads and generators",
-    "Power of what has a meter of its own.",
+    "Power of devices with a separate meter.",
     _LOADS,
     unit="watt",
     looks=(Look("(AC|DC) load", palette.HOUSE), Look("Charging point", palette.CHARGE),
@@ -171,7 +170,7 @@ _MACHINES = (
 )
 MACHINES = stat(
     "What they do",
-    "Charging point and generator, in words.",
+    "The states of charging point and generator.",
     _MACHINES,
     looks=(
         Look("Charging point", mappings=mappings.of(mappings.EV_CHARGER)),
@@ -183,7 +182,7 @@ MACHINES = stat(
 _TANK = PerDevice("TankLevel", "Tank", "last", now=True)
 TANKS = bars(
     "Tanks",
-    "How full each tank is.",
+    "The level of each tank.",
     (_TANK,),
     unit="percent",
     decimals=0,

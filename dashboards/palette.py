@@ -1,9 +1,9 @@
-"""One colour for one thing, in every dashboard.
+"""One colour for each thing, in every dashboard.
 
-Chosen for both of Grafana's themes: a contrast of 3 with the background of either, as WCAG 2 wants
-it of graphics. And for people who see no difference between red and green, or blue and yellow: any
-two of FLOWS are at least 20 apart in CIELAB, also as Machado, Oliveira and Fernandes (2009)
-simulate protanopia, deuteranopia and tritanopia. The hues are those of Okabe and Ito: amber, red,
+They suit both of Grafana's themes: a contrast of 3 with either background, as WCAG 2 requires for
+graphics. And they suit people with colour blindness: any two of FLOWS are at least 20 apart in
+CIELAB, also in the simulation of protanopia, deuteranopia and tritanopia by Machado, Oliveira and
+Fernandes (2009). The hues are those of Okabe and Ito: amber, red,
 purple, blue, green. tests/package/test_palette.py computes all of that.
 """
 
@@ -24,10 +24,10 @@ FLOWS = {
     "discharge": DISCHARGE,
     "house": HOUSE,
 }
-# What is measured beside the flows takes the colour of the nearest of them.
+# Other measured values have the colour of the most similar flow.
 SOC, VOLTAGE, CURRENT, TEMPERATURE = CHARGE, SUN, DISCHARGE, BOUGHT
 PHASES = (SUN, CHARGE, DISCHARGE)  # L1, L2, L3
 
-# How it is with something: always beside a word or a number, never alone.
+# States: always with a text or a number, never alone.
 GOOD, WARNING, BAD, NEUTRAL = DISCHARGE, SUN, "#d13a2c", HOUSE
 STATES = (GOOD, WARNING, BAD, NEUTRAL)

@@ -1,7 +1,7 @@
-"""Panels: what is shown, in which unit and colour, and what stands there when there is nothing.
+"""Panels: their values, units and colours, and their texts for missing values.
 
-Rules: every panel has a sentence that says what it is, a unit, decimals, colours that were chosen
-and a text for no value; what Grafana would choose by itself is chosen here.
+Rules: every panel has a description, a unit, decimals, colours and a text for no value; nothing is
+left to Grafana's defaults.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ Json = dict[str, Any]
 Steps = Sequence[tuple[float | None, str]]
 PLAIN: Steps = ((None, NEUTRAL),)
 NOTHING = "no value"
-KWH = "suffix:kWh"  # as it stands: 0.04 kWh is no matter of 40 Wh
-AXIS = 64  # px: graphs below one another begin at the same place, also with "-1.25 kW"
-# px, of the names and numbers in a row of them: those that Grafana takes by itself get too small
-# to read, or fill a panel with a word. What is a sum has the size that there is room for.
+KWH = "suffix:kWh"  # fixed: 0.04 kWh must not become 40 Wh
+AXIS = 64  # px: graphs below one another are aligned, also with "-1.25 kW"
+# px, of names and numbers in a row of numbers: Grafana's automatic sizes become illegible, or fill
+# a panel with one word. Sums have the size that fits.
 NAME_SIZE, NUMBER_SIZE, BAR_SIZE = 13, 26, 18
-HOLDS = 300_000  # ms, across which a line is drawn to the next state of charge
-ENERGY_INTERVAL = "1m"  # at the least: with shorter ones, values that come seldom leave gaps
-# A graph's energies (queries.Graph), which are there for a panel of their own alone.
+HOLDS = 300_000  # ms, the longest gap that a line of the state of charge bridges
+ENERGY_INTERVAL = "1m"  # at least; with shorter intervals, rare values leave gaps
+# A graph's energies (queries.Graph), which are only for a separate panel.
 UNSEEN = {
     "hideFrom": {"viz": True, "legend": True, "tooltip": True},
     "axisPlacement": "hidden",
@@ -44,9 +44,9 @@ class Asked(Protocol):
 
 @dataclass(frozen=True)
 class Look:
-    """How the series of a name look; all that is None is the panel's.
+    """The style of series with a name; None stands for the panel's own.
 
-    A name is one of the query's columns; that of a site or a device may follow it.
+    A name is one of the query's columns; a site's or a device's name may follow it.
     """
 
     name: str
@@ -94,7 +94,7 @@ class Look:
 
 @dataclass
 class Panel:
-    """A panel without its place, which board.py gives it."""
+    """A panel without its position, which board.py sets."""
 
     type: str
     title: str
@@ -115,10 +115,10 @@ class Panel:
     transformations: Sequence[Json] = ()
     of_language: Mapping[str, Sequence[Json]] = field(default_factory=dict)  # transformations
     extra: Json = field(default_factory=dict)
-    of_panel: str = ""  # whose data this one shows, by its title; then nothing is asked
+    of_panel: str = ""  # title of the panel whose data this one shows; then there is no query
 
     def json(self, language: str) -> Json:
-        """Return all but id, place and targets."""
+        """Return all but id, position and targets."""
         defaults: Json = {
             "unit": self.unit,
             "color": self.color,
@@ -160,14 +160,14 @@ _LAST = {"calcs": ["lastNotNull"], "fields": "", "values": False}
 def stat(
     title: str, description: str, asked: Sequence[Asked], *, lines: bool = False, **given: Any
 ) -> Panel:
-    """Return a row of numbers with their names, each in the colour of what it is.
+    """Return a row of numbers with their names and colours.
 
-    With `lines` each has the course of its values below it.
+    With `lines` each has a small graph of its values below it.
     """
     options = {
         "colorMode": "value",
         "graphMode": "area" if lines else "none",
-        "justifyMode": "auto" if lines else "center",  # in the middle the line would cross them
+        "justifyMode": "auto" if lines else "center",  # in the middle the graph would cross them
         "orientation": "auto",
         "text": {"titleSize": NAME_SIZE, "valueSize": NUMBER_SIZE},
         "textMode": "value_and_name",
@@ -187,7 +187,7 @@ def energies(
 ) -> Panel:
     """Return sums of energies over the time that is shown.
 
-    They are asked for, or are those of the graph `of` (queries.Graph) with these names.
+    They are queried, or are those of the graph `of` (queries.Graph) with these names.
     """
     panel = stat(title, description, asked, unit=KWH, **given)
     fields = f"/^({'|'.join(names)})$/" if names else ""
@@ -241,7 +241,7 @@ _GRAPH: Json = {
     "stacking": {"group": "A", "mode": "none"},
     "thresholdsStyle": {"mode": "off"},
 }
-# Without a line: where a flow is zero its line would border that of another.
+# Without a line: at zero a flow's line would border another one.
 STACKED = {
     "stacking": {"group": "A", "mode": "normal"},
     "fillOpacity": 75,
@@ -251,14 +251,14 @@ STACKED = {
 BARS = {
     **STACKED,
     "drawStyle": "bars",
-    "barAlignment": 1,  # a day's bar goes from its beginning to its end
+    "barAlignment": 1,  # a day's bar spans the day
     "barWidthFactor": 0.8,
     "fillOpacity": 85,
     "lineWidth": 0,
 }
 
 
-# What is counted upwards, and drawn downwards: legend and tooltip have the amount, without a sign.
+# Positive amounts that are drawn downwards: legend and tooltip have the amount, without a sign.
 DOWNWARDS: Json = {"transform": "negative-Y"}
 
 
@@ -290,7 +290,7 @@ def graph(
     return Panel("timeseries", title, description, asked, custom=made, options=options, **given)
 
 
-COLORED: Json = {"cellOptions": {"type": "color-text"}}  # a cell, by its thresholds or words
+COLORED: Json = {"cellOptions": {"type": "color-text"}}  # a cell, by its thresholds or texts
 
 
 def table(

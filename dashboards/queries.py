@@ -1,12 +1,12 @@
-"""What a panel asks, by its meaning, and the text of that in InfluxQL and in MetricsQL.
+"""The queries of panels, by their meaning, with their texts in InfluxQL and in MetricsQL.
 
-Rules of the InfluxQL, which is for InfluxDB 1, 2 and 3 alike: no regular expression for a tag that
-may be absent; no SHOW DATABASES or RETENTION POLICIES; a sum over the means of minutes in place of
-integral(), which gives the last day twice where there are tags.
+Rules of the InfluxQL, which works on InfluxDB 1, 2 and 3: no regular expression for a tag that may
+be absent; no SHOW DATABASES or RETENTION POLICIES; a sum over the means of minutes in place of
+integral(), which returns the last day twice if there are tags.
 
-A tag is compared only where it is stored. Without values its variable is empty, and that ends the
-comment in front of the comparison and begins one that goes to the end of the line: `/* *` and `/`
-meet. So nothing of the comparison is left, as "site" = '' finds nothing on an InfluxDB 3.
+A tag is compared only if it is stored. Without values its variable is empty: then `/* *` and `/`
+meet, which ends the comment before the comparison, and a new comment extends to the end of the
+line. So the comparison is left out; "site" = '' would find nothing on an InfluxDB 3.
 """
 
 from __future__ import annotations
@@ -17,35 +17,35 @@ from typing import NamedTuple
 
 from dashboards.values import Value
 
-RECENT = "10m"  # before the end of what is shown: a value of now. With mode = notify one may be old
+RECENT = "10m"  # before the shown time's end: a current value. With mode = notify it may be old
 RAW = '"${measurement:raw}"'
 CHOSEN = '${from:raw}"${measurement:raw}"'
 HOURS = '${long:raw}"${measurement:raw}"'
 OWN = '"${own:raw}"'
-PLUS, MINUS = "_plus_kWh", "_minus_kWh"  # what setup-db calls the energies of an hour
+PLUS, MINUS = "_plus_kWh", "_minus_kWh"  # suffixes of setup-db's hourly energies
 TAGS = ("site", "portal")
 DEVICES = '"instance"'
 
 
 def chosen(tag: str, word: str) -> str:
-    """Return the comparison of a tag with what is chosen, after AND or WHERE; it ends the line."""
+    """Return the comparison of a tag with the selection, after AND or WHERE; it ends the line."""
     return f"/* *${{{tag}:raw}}/ -- */ {word} \"{tag}\" = '${{{tag}:raw}}'\n"
 
 
 CHOICE = "".join(chosen(tag, "AND") for tag in TAGS)
-# The first interval of what is shown begins before it, and an outer query must not leave that out.
+# The first shown interval begins before the shown time; an outer query must not leave it out.
 AROUND = "time >= ${__from}ms - 1d AND time <= ${__to}ms"
 KWH = " * $__interval_ms / 3600000000"  # of a power in W over an interval
 LATELY = "time >= ${__to}ms - 3h AND time <= ${__to}ms"
 NOW = f"time >= ${{__to}}ms - {RECENT} AND time <= ${{__to}}ms"
-SOME = '__name__!=""'  # where a variable has found no field; VictoriaMetrics would take all
+SOME = '__name__!=""'  # if a variable has no field; otherwise VictoriaMetrics would return all
 LABELS = ",".join(f'{tag}=~"${{{tag}:regex}}"' for tag in TAGS)
 
 
 class Column(NamedTuple):
-    """What a query gives: `sign` keeps what is above (1) or below zero (-1), `flip` turns it round.
+    """A column of a query: `sign` keeps values above (1) or below zero (-1), `flip` negates them.
 
-    What is below zero stays below zero unless it is turned round.
+    Values below zero stay below zero unless they are negated.
     """
 
     name: str
@@ -59,7 +59,7 @@ class Column(NamedTuple):
 
 
 class Target(NamedTuple):
-    """A query's text, and what its series are called."""
+    """A query's text, and the names of its series."""
 
     text: str
     name: str
@@ -69,13 +69,13 @@ class Target(NamedTuple):
 
 @dataclass(frozen=True)
 class Query:
-    """Columns of one value; the classes below say of which time."""
+    """Columns of one value; the classes below define the time."""
 
     value: Value
     columns: tuple[Column, ...]
 
     def influxql(self) -> Iterator[Target]:
-        """Yield the one target of an InfluxDB, a column of it for each of ours."""
+        """Yield the single target of an InfluxDB, with a column for each column here."""
         yield Target(self._influxql(), "$col")
 
     def metricsql(self) -> Iterator[Target]:
@@ -94,7 +94,7 @@ class Query:
     def inner(self, function: str, table: str, where: str, every: str, fill: str) -> str:
         """Return the subqueries of the value, by device.
 
-        GROUP BY * in place of the tags by name: one that is absent triples the cost of a subquery
+        GROUP BY * in place of tags by name: an absent tag triples the cost of a subquery
         (1.6.7: 0.19 s for a day of a field in place of 0.08 s).
         """
         time = f"time({every}), " if every else ""
@@ -106,14 +106,14 @@ class Query:
         )
 
     def summed(self, inner: str, where: str, every: str, fill: str) -> str:
-        """Return the subquery of what is one value of all devices."""
+        """Return the subquery of one value of all devices."""
         group = f" GROUP BY time({every}) fill({fill})" if every else ""
         return f'(SELECT {self.value.over}("v") AS "v" FROM {inner} WHERE {where}{group})'
 
     def columns_of(self, inner: str, where: str = AROUND) -> str:
-        """Return the query of all columns; they share the one pass through the values.
+        """Return the query of all columns, which reads the values once.
 
-        It has a time, too: without one it opens what there is of all years.
+        It has a time range too: without one InfluxDB opens the shards of all years.
         """
         made = ", ".join(f'{signed(each)} AS "{each.name}"' for each in self.columns)
         return f"SELECT {made} FROM {inner} WHERE {where}"
@@ -135,7 +135,7 @@ class Query:
         return f"-1 * {text}" if column.flip else text
 
     def over(self, text: str) -> str:
-        """Return what is one value of all devices."""
+        """Return the expression of one value of all devices."""
         function = {"mean": "avg"}.get(self.value.over, self.value.over)
         return f"{function}({text})"
 
@@ -168,9 +168,9 @@ def _kept(name: str, column: Column) -> str:
 class Graph(Query):
     """The means of each interval of a graph.
 
-    `energies` are what the same power came to in each interval, in kWh: their sum is that of the
-    time that is shown. They are columns of the one query, and a graph hides them (panels.graph),
-    because a second pass through the values of a day is what a refresh would cost most.
+    `energies` are the same power's energies of each interval, in kWh; their sum is that of the
+    shown time. They are columns of the same query, and a graph hides them (panels.graph), because
+    reading the values of a day twice would be the largest cost of a refresh.
     """
 
     energies: tuple[Column, ...] = ()
@@ -196,7 +196,7 @@ class Graph(Query):
 
 @dataclass(frozen=True)
 class Course(Query):
-    """The means of two minutes of the last three hours before the end: the line below a number.
+    """The means of two minutes of the last three hours before the end: the graph below a number.
 
     The number is the last of them.
     """
@@ -214,10 +214,10 @@ class Course(Query):
 
 @dataclass(frozen=True)
 class Now(Query):
-    """The last values before the end of what is shown.
+    """The last values before the end of the shown time.
 
-    With `where`, as in `> 20`, there is a value only if that holds for it; with `least` and `most`
-    only between these.
+    With `where`, as in `> 20`, there is a value only if it meets that; with `least` and `most` only
+    between these.
     """
 
     where: str = ""
@@ -248,13 +248,13 @@ class Now(Query):
 class EnergyPerDay(Query):
     """The energies of a power by days of the viewer's time zone, in kWh.
 
-    In an InfluxDB they are those that setup-db keeps of each hour, NAME_plus_kWh and
-    NAME_minus_kWh; with `kept` off they are sums of the means of minutes. MetricsQL stamps a span
-    by its end and Grafana a day by its start, hence the negative offset.
+    In an InfluxDB they are setup-db's hourly energies, NAME_plus_kWh and NAME_minus_kWh; with
+    `kept` off they are sums of the means of minutes. MetricsQL gives a span the time of its end,
+    and Grafana a day that of its start, hence the negative offset.
     """
 
     kept: bool = True
-    grain: str = "5m"  # of MetricsQL, which takes 30,000 of them: 104 days, or years of 1h
+    grain: str = "5m"  # of MetricsQL, which permits 30,000 of them: 104 days, or years of 1h
     instant = False
 
     def _influxql(self) -> str:
@@ -271,7 +271,7 @@ class EnergyPerDay(Query):
         return f"SELECT {sums} FROM {inner} WHERE $timeFilter GROUP BY {day}"
 
     def hours(self) -> str:
-        """Return the subqueries of what is kept of each hour."""
+        """Return the subqueries of hourly energies."""
         return ", ".join(
             f"(SELECT {', '.join(_kept(name, each) for each in self.columns)} FROM {HOURS}"
             f" WHERE $timeFilter {CHOICE}GROUP BY *)"

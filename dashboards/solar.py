@@ -1,4 +1,4 @@
-"""`solar`: the sun, by charger and by inverter, and what the chargers do, in words."""
+"""`solar`: the sun's power, by charger and by inverter, and the states of the chargers."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _YIELD = PerDevice("SolarYield", "Charger", "last", now=True)
 NOW = stat(
     "Sun now",
     "Power of the solar chargers, which are at the battery, and of the PV inverters, at the mains,"
-    " above the course of the last three hours.",
+    " above the graph of the last three hours.",
     (
         Course(values.SUN_DC, (Column("Sun"),)),
         Course(values.SUN_AC, (Column("PV inverter"),)),
@@ -32,7 +32,7 @@ NOW = stat(
 )
 STATE = stat(
     "Chargers",
-    "What each solar charger does, in words.",
+    "The state of each solar charger.",
     (_STATE,),
     looks=(Look("Charger", mappings=mappings.of(mappings.STATE)),),
     transformations=(renamed(*_STATE.renamed),),
@@ -40,7 +40,7 @@ STATE = stat(
 )
 POWER = graph(
     "Sun",
-    "Power of all that the sun gives, one upon the other.",
+    "Power of all solar chargers and PV inverters, stacked.",
     (
         Graph(values.SUN_DC, (Column("Sun"),), YIELD),
         Graph(values.SUN_AC, (Column("PV inverter"),), YIELD_AC),
@@ -53,7 +53,7 @@ POWER = graph(
 )
 ENERGY = energies(
     "Energy",
-    "Of the time that is shown, which is today when this is opened.",
+    "Energies of the shown time, by default today.",
     of=POWER,
     names=("Sun yield", "PV yield"),
     decimals=1,
@@ -62,7 +62,7 @@ ENERGY = energies(
 )
 CHARGERS = graph(
     "Power of each charger",
-    "Each solar charger by itself.",
+    "The power of each solar charger.",
     (_POWER,),
     unit="watt",
     color=SHADES,
@@ -71,7 +71,7 @@ CHARGERS = graph(
 )
 PANELS = graph(
     "Voltage of the panels",
-    "At the input of each solar charger.",
+    "Voltage at the input of each solar charger.",
     (_VOLTAGE,),
     unit="volt",
     decimals=0,
@@ -81,7 +81,7 @@ PANELS = graph(
 )
 INVERTERS = graph(
     "PV inverters by phase",
-    "Power of the PV inverters at each phase.",
+    "Power of the PV inverters on each phase.",
     tuple(
         Graph(values.power(f"PvInverter{line}Power"), (Column(line),))
         for line in ("L1", "L2", "L3")
@@ -94,7 +94,7 @@ INVERTERS = graph(
 )
 METERS = stat(
     "Yield in all",
-    "What each solar charger has counted since it was installed.",
+    "The counter of each solar charger since its installation.",
     (_YIELD,),
     unit=KWH,
     decimals=0,

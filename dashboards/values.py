@@ -1,7 +1,7 @@
-"""What there is to show: fields of the database by what they mean.
+"""The values to show: fields of the database by their meaning.
 
-A name with a $ is that of a variable of the dashboard (variables.py), which holds the first field
-that is stored of several that mean the same, such as `Soc` and `BatterySoc`.
+A name with a $ is that of a variable of the dashboard (variables.py). It has the first stored field
+of several with the same meaning, such as `Soc` and `BatterySoc`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ PHASES = ("L1", "L2", "L3")
 class Value:
     """A field, or the sum of several, each of which may be absent.
 
-    `over` is what is made of the same field of several devices: sum, mean or max.
+    `over` is the function for the same field of several devices: sum, mean or max.
     """
 
     fields: tuple[str, ...]
@@ -28,12 +28,12 @@ def power(*fields: str) -> Value:
 
 
 def mean(field: str) -> Value:
-    """Return what has a mean over devices: a voltage, a temperature, a state of charge."""
+    """Return a value with a mean over devices: a voltage, a temperature, a state of charge."""
     return Value((field,))
 
 
 def last(field: str) -> Value:
-    """Return what is a code or counts up, of which the highest stands for several devices."""
+    """Return a code or a counter; for several devices it is the highest."""
     return Value((field,), "max")
 
 

@@ -1,7 +1,7 @@
-"""The variables above the dashboards: the same in all of them, so that a link takes them along.
+"""The variables above the dashboards: the same in all of them, so that links keep their values.
 
-Those that are hidden find out which field there is for a thing: the first one that is stored, of
-several that mean the same. A system without VE.Bus has no `Power`, for example, but `BatteryPower`.
+The hidden ones select the stored field for each value: the first one of several with the same
+meaning. A system without VE.Bus has no `Power`, for example, but `BatteryPower`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ NAMES = {INFLUXDB: "bat2influx", PROMETHEUS: "bat2influx-victoriametrics"}
 MEASUREMENT, OWN = "dc", "itself"
 HIDDEN = 2
 ASCENDING, DESCENDING = 1, 2  # by name
-# Measured by the most trusted device first, which is how the names happen to sort.
+# The most trusted measuring device comes first, which is by chance the order of names.
 ROLES: dict[str, tuple[str, int, tuple[str, ...]]] = {
     "soc": ("", DESCENDING, ("SystemBatterySoc", "Soc", "PhoenixSoc", "MultiSoc", "BatterySoc")),
     "power": (
@@ -61,7 +61,7 @@ ROLES: dict[str, tuple[str, int, tuple[str, ...]]] = {
 
 
 def of(language: str, shown: Container[str]) -> list[Json]:
-    """Return the variables for a type of data source; those that are not `shown` are hidden."""
+    """Return the variables for a type of data source; those not in `shown` are hidden."""
     made = _all(language)
     for each in made:
         if each["name"] not in shown:
@@ -80,32 +80,32 @@ def _all(language: str) -> list[Json]:
         },
         _text("measurement", "Measurement", MEASUREMENT, "measurement of [Influx]."),
         _text("own", "Measurement", OWN, "self_measurement of [Influx]."),
-        _tag(language, "site", "Site", "NAME of [Battery NAME], where there are several."),
+        _tag(language, "site", "Site", "NAME of [Battery NAME], if there are several."),
         _tag(language, "portal", "Device", "Portal id of a device of a fleet.", ("site",)),
     ]
     made += [_role(language, name) for name in ROLES]
-    made.append(_text("capacity", "Battery, kWh", "10", "What the battery holds from 0 to 100 %."))
+    made.append(_text("capacity", "Battery, kWh", "10", "The battery's capacity, 0 to 100 %."))
     if language == INFLUXDB:
         made += [
             _custom(
                 "from",
                 "Values",
-                (("each second", '"-",'), ("minutes", '"minutes".')),
-                "Each second as stored, or the means of minutes, which setup-db has kept. Not on an"
+                (("every second", '"-",'), ("minutes", '"minutes".')),
+                "Values of every second as stored, or the 1-minute averages of setup-db. Not on an"
                 " InfluxDB 3.",
             ),
             _custom(
                 "long",
                 "Energies from",
                 (("hours", '"hours".'), ("this database", '"-",')),
-                "Where the energies are that setup-db keeps of each hour: in the policy hours, or"
+                "Where the hourly energies of setup-db are stored: in the policy hours, or"
                 " in the database itself. An InfluxDB 3 has none.",
             ),
             _custom(
                 "fill",
                 "Between values",
                 (("a gap", "null"), ("the one before", "previous")),
-                "With mode = notify a value holds until the next.",
+                "With mode = notify a value is valid until the next one.",
             ),
         ]
     return made
@@ -144,9 +144,9 @@ def _custom(name: str, label: str, options: Sequence[tuple[str, str]], descripti
 
 
 def _tag(language: str, tag: str, label: str, description: str, within: Sequence[str] = ()) -> Json:
-    """Return a variable of a tag: the first value, or none where the tag is not stored.
+    """Return a variable of a tag: the first value, or none if the tag is not stored.
 
-    There is no "All": sums over houses are of no house, and Grafana would choose it.
+    There is no "All": sums over houses belong to no house, and Grafana would select it by default.
     """
     if language == INFLUXDB:
         query: Any = f'SHOW TAG VALUES FROM "${{measurement:raw}}" WITH KEY = "{tag}"'
@@ -179,7 +179,7 @@ def _role(language: str, name: str) -> Json:
     made = {
         "name": name,
         "label": label or name,
-        "description": f"The first that is stored of {', '.join(fields)}.",
+        "description": f"The first stored one of {', '.join(fields)}.",
         "type": "query",
         "datasource": _source(language),
         "query": query,
