@@ -15,7 +15,7 @@ RERUN = $(PYTHON) tests/tools/rerun.py # again: the few that depend on the host'
 # Where paho takes no part, or no other than elsewhere, one generation of it is enough.
 WITHOUT_PAHO = alerts another_database backlog check database_path database_tls delivery delivery_faults \
 	dashboards_shown discover discover_lan durable environment fleet fleet_commands found_by_readme \
-	fuzzed_device grafana health large node_exporter notify one_value_a_tick pin \
+	fuzzed_device grafana health json large node_exporter notify one_value_a_tick pin \
 	schedule_real setup_db setup_db_energies \
 	setup_db_devices silence_told_once systemd tls watch writer writer_peers writer_to_three \
 	wrong_setups
