@@ -94,7 +94,7 @@ def test_a_condition_and_an_illness_agree(
         Condition.STALLED: Health(now - 500.0, now, 120.0, ""),
         Condition.STALE: Health(now + 1.0, now, 120.0, ""),
     }[health.condition(now)].illness(now)
-    assert health.illness(now)[:40] == told[:40]
+    assert re.sub(r"\d+", "", health.illness(now)) == re.sub(r"\d+", "", told)
 
 
 FIGURES = HealthFigures(
