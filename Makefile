@@ -15,7 +15,7 @@ RERUN = $(PYTHON) tests/tools/rerun.py # reruns the few tests that depend on the
 # For tests without paho, or with no special use of it, one generation of paho is enough.
 WITHOUT_PAHO = alerts another_database backlog check database_path database_tls delivery delivery_faults \
 	dashboards_shown discover discover_lan durable environment fleet fleet_commands found_by_readme \
-	fuzzed_device grafana health large node_exporter notify one_value_a_tick pin \
+	fuzzed_device grafana health json large node_exporter notify one_value_a_tick pin \
 	schedule_real setup_db setup_db_energies \
 	setup_db_devices silence_told_once systemd tls watch writer writer_peers writer_to_three \
 	wrong_setups

@@ -94,8 +94,7 @@ def test_a_condition_and_an_illness_agree(
         Condition.STALLED: Health(now - 500.0, now, 120.0, ""),
         Condition.STALE: Health(now + 1.0, now, 120.0, ""),
     }[health.condition(now)].illness(now)
-    texts = [re.sub(r"\d+", "N", each) for each in (health.illness(now), told)]
-    assert texts[0] == texts[1]
+    assert re.sub(r"\d+", "", health.illness(now)) == re.sub(r"\d+", "", told)
 
 
 FIGURES = HealthFigures(
