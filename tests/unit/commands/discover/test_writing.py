@@ -149,5 +149,5 @@ def test_root_writes_as_the_owner_of_the_directory_or_not_at_all(
     monkeypatch.setattr(writing, "become_owner", refuse)
     assert Writing(path).write([("gx", BLOCK)], ()) == EX_NOPERM
     assert asked == [path]
-    assert "as whom root cannot go on here" in capsys.readouterr().err
+    assert "root cannot switch to that user here" in capsys.readouterr().err
     assert not path.exists()

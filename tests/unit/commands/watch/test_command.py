@@ -176,7 +176,7 @@ def test_root_that_may_not_become_the_owner_of_the_state_watches_nothing(
     shown.refused = True
     assert watch(SETTINGS, {"STATE_DIRECTORY": "/state"}) == EX_NOPERM
     assert shown.done == ["look for secrets", "become the owner of /state"]
-    text = "/state belongs to nobody, as whom root cannot go on here (refused)"
+    text = "/state belongs to nobody; root cannot switch to that user here (refused)"
     assert capsys.readouterr().err == f"bat2influx watch: {text}\n"
 
 
