@@ -182,9 +182,8 @@ def test_root_that_may_not_change_its_user_gets_the_command_to_run(
         done = as_root(options, state, "setpriv", "--bounding-set=-all", "--inh-caps=-all")
         assert done.returncode == EX_NOPERM
         assert done.stderr == (
-            f"{state} belongs to nobody; root cannot switch to that user here"
-            f" (Operation not permitted); run: runuser -u nobody --"
-            f" bat2influx --config {options.config} run\n"
+            f"{state} belongs to nobody; root cannot switch to that user here (Operation not"
+            f" permitted); run: runuser -u nobody -- bat2influx --config {options.config} run\n"
         )
         assert not [*state.iterdir()]
 

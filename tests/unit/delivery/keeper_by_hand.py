@@ -1,4 +1,4 @@
-"""The keeper without threads: it waits by having time pass, while a database made by hand answers.
+"""The keeper without threads: waiting advances the time, and a database made by hand answers.
 
 What is to happen is noted with its moment (`at`), and the keeper then runs until it is over.
 """
@@ -34,12 +34,12 @@ CLOSED = Trouble("database login", "InfluxDB lets nobody in", Backoff.DATABASE_L
 
 
 def lines(first: int, last: int) -> list[bytes]:
-    """Return lines with the stamps first to last - 1."""
+    """Return lines with the timestamps first to last - 1."""
     return [b"dc V=1 %04d" % number for number in range(first, last)]
 
 
 def stamps(batch: Sequence[bytes]) -> list[int]:
-    """Return the stamps of lines."""
+    """Return the timestamps of lines."""
     return [int(line.split()[-1]) for line in batch]
 
 
@@ -51,14 +51,14 @@ def accepts(batch: Sequence[bytes]) -> Outcome:
 def fails(
     why: Trouble = AWAY, retry_after: float | None = None, *, in_doubt: bool = False
 ) -> Answer:
-    """Return an answer that decides on nothing."""
+    """Return an answer that decides nothing."""
     return lambda batch: Outcome(
         undecided=[*batch], trouble=why, retry_after=retry_after, in_doubt=in_doubt
     )
 
 
 def rejects(reason: str = "bad", *those: int) -> Answer:
-    """Return an answer that rejects the lines with some stamps, or all, and accepts the rest."""
+    """Return an answer that rejects lines with some timestamps, or all, and accepts the rest."""
 
     def answer(batch: Sequence[bytes]) -> Outcome:
         bad = [line for line in batch if not those or stamps([line])[0] in those]
@@ -69,7 +69,7 @@ def rejects(reason: str = "bad", *those: int) -> Answer:
 
 
 class Writer:
-    """A database: it answers one after the other, and the last for ever; `takes` is in s."""
+    """A database that gives its answers in turn, the last for ever; `takes` is in s."""
 
     def __init__(self, *answers: Answer, name: str = "a", takes: float = 0.0) -> None:
         self.where, self.peer = f"{name}:8086", f"InfluxDB at {name}:8086"
@@ -90,7 +90,7 @@ class Writer:
 
 
 class Keeper:
-    """A delivery with its keeper, and all that it works with; times are in s since the start."""
+    """A delivery with its keeper, and all that it uses; times are in s since the start."""
 
     def __init__(
         self,
@@ -125,28 +125,28 @@ class Keeper:
         self._number = count()
 
     def at(self, moment: float, call: Callable[..., object], *given: object) -> None:
-        """Have something happen then."""
+        """Call something at that time."""
         event = moment, next(self._number), lambda: call(*given)
         heapq.heappush(self._events, event)
 
     def put(self, moment: float, first: int, last: int) -> None:
-        """Have lines come then."""
+        """Put lines at that time."""
         self.at(moment, self.made.put, lines(first, last))
 
     def run(self, until: float) -> None:
-        """Have the keeper work until a moment at which it is to end without more ado."""
+        """Run the keeper until a time at which it ends without further work."""
         self.at(until, self._end)
         self.made._keep()
         self.made._stop_at = None
 
     def take(self) -> Any:
-        """Begin with a request: what the keeper hands out is under way, and nobody answers it."""
+        """Begin a request: the batch is being sent, and gets no answer."""
         self.made._hand_out()
         assert self.made._in_flight
         return self.made._in_flight[1]
 
     def settle(self, answer: Answer) -> Outcome:
-        """Answer what is under way, and have the keeper deal with it."""
+        """Answer the pending request, and let the keeper process the answer."""
         assert self.made._in_flight
         outcome = answer(self.made._in_flight[1].lines)
         self.made._settle(outcome)
@@ -162,11 +162,11 @@ class Keeper:
         pass
 
     def notify_all(self) -> None:
-        """Wake the keeper, if it waits; nothing else does before its time."""
+        """Wake the keeper, if it waits; nothing else wakes it before its timeout."""
         self._notified = True
 
     def wait_for(self, has_work: Callable[[], bool], timeout: float) -> None:
-        """Have the sender begin, and let time pass until there is work, or for so long."""
+        """Start the sender, and advance the time until there is work, or until the timeout."""
         assert len(self.turns) < 10_000, "it does not come to rest"
         self.turns.append(self.now)
         self._send()

@@ -18,14 +18,14 @@ LENGTHS = st.one_of(st.integers(0, 60), st.integers(60, 400))
 
 
 class QueueAndLists(RuleBasedStateMachine):
-    """Lines numbered as they come, in a queue and in lists."""
+    """Lines numbered in their order, in a queue and in lists."""
 
     real: Any  # a LineQueue; set before the first rule runs
 
     def __init__(self) -> None:
         super().__init__()
         self.came = 0
-        self.queue: list[bytes] = []  # what waits, oldest first
+        self.queue: list[bytes] = []  # queued lines, oldest first
         self.rejected: list[tuple[bytes, str]] = []
         self.batch: Any = None
         self.shown = 0  # how many of the batch are in the queue
@@ -34,34 +34,34 @@ class QueueAndLists(RuleBasedStateMachine):
     # What differs
 
     def waiting_now(self) -> list[bytes]:
-        """Return the lines that wait, without asking for a batch."""
+        """Return the queued lines, without requesting a batch."""
         raise NotImplementedError
 
     def rejected_now(self) -> list[tuple[bytes, str]]:
-        """Return what is kept as rejected, oldest first."""
+        """Return the quarantined lines, oldest first."""
         raise NotImplementedError
 
     def kept_order(self, rejected: Sequence[RejectedLine]) -> list[RejectedLine]:
-        """Return lines in the order in which they are kept as rejected."""
+        """Return lines in the order in which they are quarantined."""
         return [*rejected]
 
     # What the keeper does, and what the lists then have
 
     def new(self, count: int, length: int) -> list[bytes]:
-        """Return lines that were not there before."""
+        """Return lines that did not exist before."""
         first, self.came = self.came, self.came + count
         return [b"dc V%d=1%s %d" % (n, padding(n, length), n) for n in range(first, self.came)]
 
     @rule(count=COUNTS, length=LENGTHS)
     def append(self, count: int, length: int) -> None:
-        """Lines come."""
+        """Append lines."""
         new = self.new(count, length)
         self.real.append(new)
         self.queue += new
         self.overflow()
 
     def overflow(self) -> None:
-        """The oldest may have gone at the bound, and what is left is whole."""
+        """The oldest may be dropped at the bound; the rest is complete."""
         gone = len(self.queue) - len(self.real)
         assert self.queue[gone:] == self.waiting_now()
         under_way = min(gone, self.shown)
@@ -72,7 +72,7 @@ class QueueAndLists(RuleBasedStateMachine):
     @precondition(lambda self: self.batch is None)
     @rule(most=COUNTS)
     def take(self, most: int) -> None:
-        """The oldest are sent."""
+        """Send the oldest."""
         self.batch = self.real.next_batch(most)
         shown = self.queue[:most]
         assert (list(self.batch.lines) if self.batch else []) == shown
@@ -97,7 +97,7 @@ class QueueAndLists(RuleBasedStateMachine):
         ]
 
     def settled(self, undecided: Sequence[bytes], rejected: Sequence[RejectedLine]) -> None:
-        """Have the lists be as after settling."""
+        """Update the lists after settling."""
         self.accepted += len(self.batch.lines) - len(undecided) - len(rejected)
         self.queue[: self.shown] = undecided
         self.batch, self.shown = None, 0
@@ -106,14 +106,14 @@ class QueueAndLists(RuleBasedStateMachine):
 
     @rule(count=st.integers(1, 30), length=LENGTHS)
     def reject(self, count: int, length: int) -> None:
-        """Lines are rejected that were never in the queue."""
+        """Reject lines that were never in the queue."""
         rejected = [RejectedLine(line, "elsewhere") for line in self.new(count, length)]
         self.real.reject(rejected)
         self.keep_rejected(rejected)
         self.overflow()
 
     def keep_rejected(self, rejected: Sequence[RejectedLine]) -> None:
-        """Have lines be among the rejected, of which the oldest may have gone at their bound."""
+        """Quarantine lines; the oldest may be dropped at the bound."""
         self.rejected += [(each.line, each.reason) for each in self.kept_order(rejected)]
         gone = len(self.rejected) - self.real.rejected_count
         self.rejected_dropped += gone
@@ -127,7 +127,7 @@ class QueueAndLists(RuleBasedStateMachine):
         other=st.booleans(),
     )
     def shift(self, most: int, part: tuple[float, float], step: int, other: bool) -> None:
-        """The clock was set: stamps of some lines go with it, none of another generation."""
+        """The clock was set: some timestamps are corrected, none of another generation."""
         batch = self.real.next_batch(most)
         if batch is None:
             return
@@ -159,17 +159,17 @@ class QueueAndLists(RuleBasedStateMachine):
 
 
 class QueueAccount(QueueAndLists):
-    """The same, while nothing but the keeper has to do with it."""
+    """The same, while only the keeper uses the queue."""
 
     @invariant()
     def nothing_is_lost(self) -> None:
-        """Every line that came waits, is under way, accepted, rejected, or counted as dropped."""
+        """Every line is queued, being sent, accepted, rejected, or counted as dropped."""
         under_way = len(self.batch.lines) - self.shown if self.batch else 0
         known = len(self.queue) + under_way + self.accepted + len(self.rejected)
         assert known + self.dropped + self.rejected_dropped == self.came
 
     def teardown(self) -> None:
-        """In the end all is delivered, in order, and no line twice."""
+        """At the end all lines are delivered, in order, and none twice."""
         if not hasattr(self, "real"):
             return
         if self.batch is not None:

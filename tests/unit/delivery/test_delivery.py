@@ -1,4 +1,4 @@
-"""What the keeper decides, and when: without a thread, and with time made by hand."""
+"""The decisions of the keeper: without a thread, and with time made by hand."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ Make = Callable[..., Keeper]
 
 @pytest.fixture
 def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Make:
-    """Makes a keeper whose database answers as it is told to."""
+    """Creates a keeper whose database gives set answers."""
 
     def keeper(*answers: Answer, **parts: Any) -> Keeper:
         return Keeper(tmp_path / "state", monkeypatch, *answers, **parts)
@@ -45,7 +45,7 @@ def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Make:
 
 
 def on_disk(keeper: Keeper, first: int, last: int) -> None:
-    """Have lines be on disk."""
+    """Put lines on disk."""
     keeper.spool.append(lines(first, last))
     keeper.spool.keep(everything=True)
 
@@ -54,19 +54,19 @@ def on_disk(keeper: Keeper, first: int, last: int) -> None:
 
 
 def in_flight(keeper: Keeper) -> None:
-    """Have a line be under way."""
+    """Send a line."""
     keeper.spool.append(lines(0, 1))
     keeper.take()
 
 
 def in_memory(keeper: Keeper, hold: Hold = Hold.NO) -> None:
-    """Have a line wait in memory, perhaps for the clock."""
+    """Queue a line in memory, optionally held for the clock."""
     keeper.spool.append(lines(0, 1))
     keeper.spool.hold = hold
 
 
 def failed(keeper: Keeper) -> None:
-    """Have lines be on disk after a failure; the next attempt may be made."""
+    """Put lines on disk after a failure; the next attempt is allowed."""
     on_disk(keeper, 0, 1)
     keeper.take()
     keeper.settle(fails())
@@ -74,7 +74,7 @@ def failed(keeper: Keeper) -> None:
 
 
 def put_off(keeper: Keeper, until: float) -> None:
-    """Have lines be on disk that may be sent only then."""
+    """Put lines on disk that may be sent only at that time."""
     on_disk(keeper, 0, 1)
     keeper.made._not_before = until
 
@@ -99,8 +99,10 @@ DONE: list[tuple[str, Callable[[Keeper], object], bool]] = [
 @pytest.mark.parametrize(
     ("prepare", "done"), [row[1:] for row in DONE], ids=[row[0] for row in DONE]
 )
-def test_when_it_may_end(make: Make, prepare: Callable[[Keeper], object], done: bool) -> None:
-    """Never before it is asked to, and in any case when its time is over, but for what has come."""
+def test_when_the_keeper_may_end(
+    make: Make, prepare: Callable[[Keeper], object], done: bool
+) -> None:
+    """Not before `stop`, and in any case at its deadline, but not with lines in the inbox."""
     keeper = make()
     prepare(keeper)
     assert not keeper.made._done()
@@ -129,10 +131,10 @@ def test_when_it_may_end(make: Make, prepare: Callable[[Keeper], object], done: 
         (lambda keeper: (put_off(keeper, 15.0), _fault(keeper)), 5.0),
     ],
 )
-def test_it_wakes_up_for_what_is_due_first(
+def test_it_wakes_up_for_the_earliest_timeout(
     make: Make, prepare: Callable[[Keeper], object], wait: float
 ) -> None:
-    """A sign of life, the end, a line for the disk, or the next attempt."""
+    """Idle time, the end, a line for the disk, or the next attempt."""
     keeper = make()
     keeper.now = 10.0
     prepare(keeper)
@@ -179,7 +181,7 @@ def test_each_outcome_ends_the_transaction(
     attempts: int,
     up: bool,
 ) -> None:
-    """What is undecided waits, in memory or on disk, until the next attempt is due."""
+    """Undecided lines are queued, in memory or on disk, until the next attempt is due."""
     keeper = make()
     (on_disk if stored else _fresh)(keeper, 1, 5)
     keeper.now = 100.0
@@ -202,8 +204,8 @@ def _fresh(keeper: Keeper, first: int, last: int) -> None:
     keeper.spool.append(lines(first, last))
 
 
-def test_what_may_be_stored_already_keeps_its_stamps(make: Make) -> None:
-    """An answer that was lost is told to the spool, which moves nothing then."""
+def test_lines_that_may_be_stored_keep_their_timestamps(make: Make) -> None:
+    """After a lost answer the spool corrects none of them."""
     for in_doubt, moved in ((True, 0), (False, 2)):
         keeper = make(fresh=NEVER)
         keeper.spool.append(lines(1, 3))
@@ -227,10 +229,10 @@ def test_what_may_be_stored_already_keeps_its_stamps(make: Make) -> None:
         ([4, 0, 7], [0, 7], 4),
     ],
 )
-def test_a_keeper_that_is_stuck_has_a_bounded_inbox(
+def test_a_hanging_keeper_has_a_bounded_inbox(
     make: Make, monkeypatch: pytest.MonkeyPatch, sizes: list[int], left: list[int], lost: int
 ) -> None:
-    """What was handed over together goes together, the oldest first, and is counted."""
+    """Lines of one call are dropped together, the oldest first, and counted."""
     monkeypatch.setattr(delivery, "INBOX_LINES", 10)
     keeper = make()
     for size in sizes:
@@ -245,7 +247,7 @@ def test_a_keeper_that_is_stuck_has_a_bounded_inbox(
 def test_an_overflow_keeps_all_steps_of_the_clock_and_the_order(
     groups: list[int], room: int
 ) -> None:
-    """What is left is each step, and the newest lines, all in the order in which they came."""
+    """Each step and the newest lines stay, in their order."""
     with pytest.MonkeyPatch.context() as patch, TemporaryDirectory() as state:
         patch.setattr(delivery, "INBOX_LINES", room)
         made = Keeper(Path(state), patch).made
@@ -269,8 +271,8 @@ def test_an_overflow_keeps_all_steps_of_the_clock_and_the_order(
         assert figures.waiting + figures.dropped == came
 
 
-def test_a_keeper_that_hangs_is_seen_with_what_is_lost_by_it(make: Make, monkeypatch: Any) -> None:
-    """Lines in its hands wait, too; what the inbox has lost counts at once, and is a trouble."""
+def test_the_figures_include_lines_of_a_hanging_keeper(make: Make, monkeypatch: Any) -> None:
+    """Lines that it has taken are queued, too; dropped ones count at once, with a Trouble."""
     monkeypatch.setattr(delivery, "INBOX_LINES", 10)
     keeper = make(fresh=NEVER)
     append = keeper.spool.append
@@ -295,8 +297,8 @@ def test_a_keeper_that_hangs_is_seen_with_what_is_lost_by_it(make: Make, monkeyp
 # The threads
 
 
-def test_a_thread_that_dies_leaves_its_reason_and_wakes_the_daemon(make: Make) -> None:
-    """The first of both; nothing is delivered then, but the keeper may still have a disk to use."""
+def test_a_failed_thread_leaves_its_exception_and_wakes_the_daemon(make: Make) -> None:
+    """The first failure counts; nothing more is sent, but the keeper may still use the disk."""
     keeper = make()
     failures = [SystemExit("over"), KeyError("next")]
 
@@ -312,8 +314,8 @@ def test_a_thread_that_dies_leaves_its_reason_and_wakes_the_daemon(make: Make) -
     assert keeper.made.figures.failed_thread == "sender"
 
 
-def test_a_sender_that_dies_costs_no_line(make: Make) -> None:
-    """What it had under way goes to disk, and so does what came since."""
+def test_a_failed_sender_costs_no_line(make: Make) -> None:
+    """Its batch is written to disk, and so are later lines."""
     keeper = make(takes=NEVER)
     keeper.put(0.0, 0, 3)
     keeper.put(0.25, 3, 5)
@@ -328,10 +330,10 @@ def test_a_sender_that_dies_costs_no_line(make: Make) -> None:
     assert keeper.made.stop(7.5) == (5, 0)
 
 
-def test_the_sender_hands_back_one_outcome_for_each_batch(
+def test_the_sender_returns_one_outcome_for_each_batch(
     make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It marks each request, and each time in which there was none."""
+    """It notes its progress after each request, and when idle."""
     keeper = make(rejects(), accepts)
     marks: list[float] = []
     given: list[object] = []
@@ -368,7 +370,7 @@ def test_the_sender_hands_back_one_outcome_for_each_batch(
         (accepts, Hold.UNSET, 0.5, 0, 1.0, (0, 3)),
     ],
 )
-def test_at_the_end_what_waits_is_tried_and_what_is_left_is_on_disk(
+def test_at_the_end_queued_lines_are_sent_or_written_to_disk(
     make: Make,
     answer: Answer,
     hold: Hold,
@@ -377,7 +379,7 @@ def test_at_the_end_what_waits_is_tried_and_what_is_left_is_on_disk(
     ended: float,
     left: tuple[int, int],
 ) -> None:
-    """It ends as soon as that is settled, and in 7.5 s at the latest; what is of 1970 is lost."""
+    """It ends when that is done, in at most 7.5 s; lines of 1970 are lost."""
     keeper = make(answer, fresh=NEVER, takes=takes)
     keeper.at(0.0, keeper.made.hold, hold)
     keeper.put(1.0, 0, 3)

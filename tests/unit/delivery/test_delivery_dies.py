@@ -1,4 +1,4 @@
-"""A look at the keeper in the middle of its work, or its failure there: each value counts once."""
+"""The keeper in the middle of its work, or its failure there: each value counts once."""
 
 from __future__ import annotations
 
@@ -41,18 +41,18 @@ MOVES = {
 
 
 class UnexpectedError(Exception):
-    """What nobody expects."""
+    """An unexpected exception."""
 
 
 class Database:
-    """It takes half of what it is sent, rejects some, and does not decide on the rest."""
+    """Accepts half of a batch, rejects some lines, and leaves the rest undecided."""
 
     def __init__(self) -> None:
         self.stored: set[int] = set()
         self.number = 0
 
     def answer(self, batch: Sequence[bytes]) -> Outcome:
-        """Return what becomes of lines."""
+        """Return the outcome for lines."""
         self.number += 1
         fate = {line: (stamps([line])[0] + self.number) % 6 for line in batch}
         rejected = [RejectedLine(line, "bad") for line in batch if fate[line] == 0]
@@ -63,7 +63,7 @@ class Database:
 
 
 def break_it(patch: pytest.MonkeyPatch, part: object, name: str, which: int, *, done: bool) -> None:
-    """Have a method raise when it is called the `which`-th time, before its work or when `done`."""
+    """Make a method raise at its `which`-th call, before its work or when `done`."""
     sound: Callable[..., Any] = getattr(part, name)
     calls = 0
 
@@ -81,7 +81,7 @@ def break_it(patch: pytest.MonkeyPatch, part: object, name: str, which: int, *, 
 
 
 def work_for(keeper: Keeper) -> None:
-    """Have the keeper do all that it can, in some seconds."""
+    """Let the keeper work for some seconds."""
 
     def together() -> None:
         keeper.made.put(lines(0, 3))
@@ -96,10 +96,10 @@ def work_for(keeper: Keeper) -> None:
     keeper.at(4.5, keeper._end)
 
 
-def test_figures_are_those_of_one_moment_whenever_they_are_read(
+def test_figures_are_consistent_whenever_they_are_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Before and after each step of the keeper, they have each value that came in one place."""
+    """Before and after each step of the keeper, each value is counted in one place."""
     keeper = Keeper(tmp_path, monkeypatch, Database().answer)
     looks: list[int] = []
 

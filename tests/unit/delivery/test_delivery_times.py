@@ -1,4 +1,4 @@
-"""When the keeper sends what, moment by moment: retries, pauses, the clock, another database."""
+"""When the keeper sends lines: retries, pauses, the clock, another database."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ Make = Callable[..., Keeper]
 
 @pytest.fixture
 def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Make:
-    """Makes a keeper whose database answers as it is told to."""
+    """Creates a keeper whose database gives set answers."""
 
     def keeper(*answers: Answer, **parts: Any) -> Keeper:
         return Keeper(tmp_path / "state", monkeypatch, *answers, **parts)
@@ -38,8 +38,8 @@ def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Make:
     return keeper
 
 
-def test_attempts_come_further_and_further_apart(make: Make) -> None:
-    """By the kind of failure; a success begins anew, and what comes meanwhile changes nothing."""
+def test_the_delay_between_attempts_grows(make: Make) -> None:
+    """By the kind of failure; a success resets it, and new lines do not change it."""
     keeper = make(*[fails()] * 5, fails(CLOSED), accepts, fails(), accepts, fresh=NEVER)
     keeper.put(0.0, 0, 1)
     for moment in range(1, 60):
@@ -60,8 +60,8 @@ def test_attempts_come_further_and_further_apart(make: Make) -> None:
     assert keeper.made.figures.accepted == 61
 
 
-def test_a_pause_that_the_server_asks_for_is_kept(make: Make) -> None:
-    """Where it is longer than the delay."""
+def test_a_pause_that_the_server_requests_is_kept(make: Make) -> None:
+    """If it is longer than the delay."""
     keeper = make(fails(retry_after=7.0), fails(retry_after=0.1), accepts)
     keeper.put(0.0, 0, 1)
     keeper.run(100.0)
@@ -71,10 +71,10 @@ def test_a_pause_that_the_server_asks_for_is_kept(make: Make) -> None:
 @pytest.mark.parametrize(
     ("took", "wait"), [(0.0, 0.0), (0.5, 0.5), (GENTLY, GENTLY), (30.0, GENTLY)]
 )
-def test_what_comes_from_disk_takes_the_database_half_of_the_time(
+def test_lines_from_disk_use_half_of_the_databases_time(
     make: Make, took: float, wait: float
 ) -> None:
-    """As long as it took, 2 s at most; what is fresh goes at once."""
+    """A pause as long as the request, at most 2 s; fresh lines are sent at once."""
     keeper = make(takes=took)
     keeper.spool.append(lines(0, 2 * MAX_BATCH))
     keeper.spool.keep(everything=True)
@@ -83,8 +83,8 @@ def test_what_comes_from_disk_takes_the_database_half_of_the_time(
     assert (first[0], second[0]) == (0.0, took + wait)
 
 
-def test_what_comes_while_a_request_is_under_way_goes_together(make: Make) -> None:
-    """In the next one, in order; a lone line goes at once."""
+def test_lines_during_a_request_are_sent_together(make: Make) -> None:
+    """In the next request, in order; a single line is sent at once."""
     keeper = make(takes=0.5)
     for moment, first, last in ((0.0, 0, 1), (0.125, 1, 3), (0.25, 3, 4), (2.0, 4, 5)):
         keeper.put(moment, first, last)
@@ -92,16 +92,16 @@ def test_what_comes_while_a_request_is_under_way_goes_together(make: Make) -> No
     assert keeper.requests == [(0.0, [0]), (0.5, [1, 2, 3]), (2.0, [4])]
 
 
-def test_a_keeper_without_work_shows_that_it_lives(make: Make) -> None:
-    """It wakes up when it is idle for too long, and marks each turn."""
+def test_an_idle_keeper_notes_that_it_runs(make: Make) -> None:
+    """It wakes up after its idle time, and notes each turn."""
     keeper = make()
     keeper.run(250.0)
     assert keeper.turns == [0.0, 100.0, 200.0]
     assert keeper.made.finished == {"keeper": 250.0, "sender": 0.0}
 
 
-def test_a_clock_that_is_set_moves_what_came_before(make: Make) -> None:
-    """On disk and in memory; what was handed over after it has its stamps from the new clock."""
+def test_a_step_of_the_clock_corrects_earlier_lines(make: Make) -> None:
+    """On disk and in memory; later lines have timestamps of the new clock."""
     keeper = make(fails(retry_after=50.0), accepts)
     keeper.put(0.0, 10, 11)
     keeper.put(5.0, 20, 21)
@@ -117,10 +117,10 @@ def test_a_clock_that_is_set_moves_what_came_before(make: Make) -> None:
     assert [found for _, found in keeper.requests] == [[10], [1009, 1019, 1029, 39]]
 
 
-def test_a_clock_that_is_set_moves_what_came_before_even_past_the_bound(
+def test_a_step_of_the_clock_survives_an_overflow_of_the_inbox(
     make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What the keeper has from before is not in the inbox, and the step is about it, too."""
+    """Lines that the keeper has already are not in the inbox, but are corrected, too."""
     monkeypatch.setattr(delivery, "INBOX_LINES", 2)
     keeper = make(fails(retry_after=50.0), accepts, fresh=NEVER)
     keeper.put(0.0, 10, 11)
@@ -138,8 +138,8 @@ def test_a_clock_that_is_set_moves_what_came_before_even_past_the_bound(
     assert keeper.made.figures.dropped == 3
 
 
-def test_fresh_lines_wait_for_the_clock_and_then_go_at_once(make: Make) -> None:
-    """What made an earlier attempt fail is no reason to wait then."""
+def test_fresh_lines_wait_for_the_clock_and_are_then_sent_at_once(make: Make) -> None:
+    """An earlier failed attempt does not delay them."""
     keeper = make(fails(retry_after=NEVER), accepts, fresh=NEVER)
     keeper.put(0.0, 0, 1)
     keeper.at(1.0, keeper.made.hold, Hold.UNSYNCHRONISED)
@@ -149,8 +149,8 @@ def test_fresh_lines_wait_for_the_clock_and_then_go_at_once(make: Make) -> None:
     assert keeper.requests == [(0.0, [0]), (30.0, [0, 1])]
 
 
-def test_another_database_gets_what_waits_at_once(make: Make) -> None:
-    """By the next batch; what the old one still answers counts, its failures do not."""
+def test_another_database_gets_queued_lines_at_once(make: Make) -> None:
+    """With the next batch; late answers of the old one count, its failures do not."""
     keeper = make(fails(CLOSED, NEVER), fails(CLOSED, NEVER), takes=2.0)
     other = Writer(accepts, name="b")
     keeper.put(0.0, 0, 1)
@@ -160,8 +160,8 @@ def test_another_database_gets_what_waits_at_once(make: Make) -> None:
     assert (keeper.made.figures.accepted, keeper.made.figures.troubles) == (1, ())
 
 
-def test_a_database_that_failed_before_is_not_waited_for_in_another(make: Make) -> None:
-    """The attempts begin anew, too."""
+def test_another_database_does_not_inherit_the_delay(make: Make) -> None:
+    """The count of attempts starts again, too."""
     keeper = make(fails(CLOSED, NEVER), fresh=NEVER)
     other = Writer(fails(), accepts, name="b")
     keeper.put(0.0, 0, 1)
@@ -186,10 +186,10 @@ def test_a_database_that_failed_before_is_not_waited_for_in_another(make: Make) 
         (lambda batch: Outcome(1, rejects()(batch[:1]).rejected), [9.0, 2.0], 2.0),
     ],
 )
-def test_the_delay_is_that_of_the_slowest_line_that_was_stored(
+def test_the_delay_is_that_of_the_slowest_stored_line(
     make: Make, answer: Answer, ages: list[float | None], delay: float | None
 ) -> None:
-    """From its stamp on; asking for it begins anew."""
+    """From its timestamp on; reading it starts again."""
     keeper = make()
     keeper.spool.append(
         [
@@ -203,7 +203,7 @@ def test_the_delay_is_that_of_the_slowest_line_that_was_stored(
     assert keeper.made.take_delay() is None
 
 
-def test_the_delay_is_by_the_clock_that_stamps_are_by(make: Make) -> None:
+def test_the_delay_uses_the_clock_of_the_timestamps(make: Make) -> None:
     """Which may be an hour ahead of this machine's."""
     keeper = make()
     keeper.made.offset_ns = 3600 * NS

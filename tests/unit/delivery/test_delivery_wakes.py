@@ -1,4 +1,4 @@
-"""Who wakes the keeper, and that nobody has to in vain: with time by hand, and with real threads.
+"""When the keeper is woken, and that it never misses lines: with time by hand, and with threads.
 
 By hand the keeper wakes when it is notified, and else not before its time: what fails to wake it
 is late, and the bounds below show it. Things happen while it waits and in the middle of its turns.
@@ -42,7 +42,7 @@ BOUND = 60.0  # s, of a real thread that is not stuck
 
 @pytest.fixture
 def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Make:
-    """Makes a keeper whose database answers as it is told to."""
+    """Creates a keeper whose database gives set answers."""
 
     def keeper(*answers: Answer, **parts: Any) -> Keeper:
         return Keeper(tmp_path / "state", monkeypatch, *answers, **parts)
@@ -51,13 +51,13 @@ def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Make:
 
 
 def load(keeper: Keeper, until: float, each: float = 0.005) -> None:
-    """Have a line come at each so many s."""
+    """Put a line every so many s."""
     for number in range(round(until / each)):
         keeper.put(number * each, number, number + 1)
 
 
-def test_a_load_leaves_in_batches_that_grow_by_themselves(make: Make) -> None:
-    """A line each 5 ms: the first two requests leave at once, then there is one each 20 ms."""
+def test_a_load_is_sent_in_growing_batches(make: Make) -> None:
+    """A line every 5 ms: the first two requests are sent at once, then one every 20 ms."""
     keeper = make(takes=0.002)
     load(keeper, 1.0)
     keeper.run(2.0)
@@ -67,15 +67,15 @@ def test_a_load_leaves_in_batches_that_grow_by_themselves(make: Make) -> None:
 
 
 def test_a_keeper_that_may_not_send_yet_is_not_woken(make: Make) -> None:
-    """By 200 lines a second it has 100 turns: one for each request, and one for its outcome."""
+    """With 200 lines a second it has 100 turns: one per request, and one per outcome."""
     keeper = make(takes=0.002)
     load(keeper, 1.0)
     keeper.run(1.0)
     assert len(keeper.turns) < 110
 
 
-def test_a_lone_line_leaves_at_once_however_long_nothing_came(make: Make) -> None:
-    """Behind a load, too."""
+def test_a_single_line_is_sent_at_once(make: Make) -> None:
+    """After a load, too."""
     keeper = make(takes=0.002)
     load(keeper, 0.5)
     for number, moment in enumerate((1.0, 50.0, 51.0)):
@@ -84,8 +84,8 @@ def test_a_lone_line_leaves_at_once_however_long_nothing_came(make: Make) -> Non
     assert [moment for moment, _ in keeper.requests[-3:]] == [1.0, 50.0, 51.0]
 
 
-def test_a_full_batch_waits_for_nothing(make: Make) -> None:
-    """In a flood it is the server that has to keep up."""
+def test_a_full_batch_is_not_delayed(make: Make) -> None:
+    """With very many lines the server is the limit."""
     keeper = make(takes=0.001)
     keeper.writer.lines_at_once = 10
     for number in range(0, 1000, 10):
@@ -95,8 +95,8 @@ def test_a_full_batch_waits_for_nothing(make: Make) -> None:
     assert keeper.requests[-1][0] == pytest.approx(0.099)
 
 
-def test_a_keeper_has_nothing_to_look_for_where_no_lines_come(make: Make) -> None:
-    """Neither while a request hangs, nor between two attempts."""
+def test_a_keeper_without_new_lines_is_not_woken(make: Make) -> None:
+    """Neither during a hanging request, nor between two attempts."""
     keeper = make(fails(retry_after=90.0), accepts, takes=40.0)
     keeper.put(0.0, 0, 1)
     keeper.put(50.0, 1, 2)
@@ -105,10 +105,8 @@ def test_a_keeper_has_nothing_to_look_for_where_no_lines_come(make: Make) -> Non
 
 
 @pytest.mark.parametrize("takes", [0.3, 5.0])
-def test_lines_do_not_wait_for_the_keeper_while_a_request_is_under_way(
-    make: Make, takes: float
-) -> None:
-    """They go into its queue within LOOK, and on disk when they have waited a second."""
+def test_lines_are_queued_during_a_request(make: Make, takes: float) -> None:
+    """They are in the queue within LOOK, and on disk after a second."""
     keeper = make(takes=takes)
     taken: list[float] = []
     append = keeper.spool.append
@@ -125,8 +123,8 @@ def test_lines_do_not_wait_for_the_keeper_while_a_request_is_under_way(
     assert keeper.made.figures.accepted == len(taken)
 
 
-def test_a_step_of_the_clock_is_taken_in_at_once(make: Make) -> None:
-    """Though the next request may not leave yet, and lines wake nobody then."""
+def test_a_step_of_the_clock_is_processed_at_once(make: Make) -> None:
+    """Although the next request may not be sent yet, and lines wake nothing then."""
     keeper = make(takes=0.002, fresh=NEVER)
     load(keeper, 0.101)
     keeper.at(0.1015, keeper.made.clock_set, 1000)
@@ -137,8 +135,8 @@ def test_a_step_of_the_clock_is_taken_in_at_once(make: Make) -> None:
     assert moved == [0.1015]
 
 
-def test_another_database_and_the_end_wait_for_no_distance(make: Make) -> None:
-    """What waits leaves at that moment."""
+def test_another_database_and_the_end_are_not_delayed(make: Make) -> None:
+    """Queued lines are sent at that moment."""
     keeper = make(takes=0.002, fresh=NEVER)
     load(keeper, 0.054)
     other = Writer(accepts, name="b", takes=0.002)
@@ -166,10 +164,10 @@ HOW = st.sampled_from([accepts, accepts, accepts, fails()])
     st.lists(HOW, max_size=4),
     st.sampled_from([0.0, 0.002, 0.03, 0.4]),
 )
-def test_whatever_happens_when_no_line_is_forgotten_and_none_is_late(
+def test_no_line_is_missed_and_none_is_late(
     events: list[tuple[float, str, bool]], answers: list[Answer], takes: float
 ) -> None:
-    """Some of it in the middle of a turn, where nobody waits who could be woken."""
+    """Some events come in the middle of a turn, when no thread waits to be woken."""
     with pytest.MonkeyPatch.context() as patch, TemporaryDirectory() as state:
         keeper = Keeper(Path(state), patch, *answers, accepts, takes=takes, fresh=NEVER)
         made, now, number = keeper.made, 0.0, 0
@@ -240,7 +238,7 @@ def test_whatever_happens_when_no_line_is_forgotten_and_none_is_late(
 
 
 class Database:
-    """Takes the place of a writer for real threads: it takes all, and some time for it."""
+    """Stands in for a writer with real threads: it accepts all, after some time."""
 
     where, peer, lines_at_once = "db:8086", "InfluxDB at db:8086", 5000
 
@@ -249,19 +247,19 @@ class Database:
         self._takes = takes
 
     def write(self, batch: Sequence[bytes], progress: Callable[[], None]) -> Outcome:
-        """Take lines."""
+        """Accept lines."""
         time.sleep(self._takes)
         progress()
         self.batches.append(len(batch))
         return Outcome(accepted=len(batch))
 
     def cut(self) -> None:
-        """Nothing hangs."""
+        """No request hangs."""
 
 
 @pytest.mark.parametrize("takes", [0.0, 0.001, 0.03])
 def test_real_threads_miss_no_wake_up(tmp_path: Path, takes: float) -> None:
-    """Nobody else wakes them for an hour: a line that is forgotten would never be stored."""
+    """Nothing else wakes them for an hour: a missed line would never be stored."""
     spool = Spool(MemoryQueue(10**7), DiskQueue(tmp_path, 10**7), fresh=NEVER)
     database = Database(takes)
     made = Delivery(spool, database, idle=3600.0, wake=lambda: None)  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""What an error of SQLite or of the system is called, and what people are told to do."""
+"""The fault for each error of SQLite or of the system, and its message."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def coded(code: int, text: str = "words") -> sqlite3.OperationalError:
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    """Where the file is."""
+    """The path of the file."""
     return tmp_path / "spool.sqlite"
 
 
@@ -66,7 +66,7 @@ def path(tmp_path: Path) -> Path:
     ],
 )
 def test_a_code_of_sqlite_is_a_fault(path: Path, code: int, fault: DiskFault) -> None:
-    """A longer code is its first byte's kind, where it has none of its own."""
+    """An extended code counts as its primary code, unless it is listed itself."""
     assert fault_of(coded(code), path) is fault
     assert explain(coded(code), path).fault is fault
 
@@ -86,7 +86,7 @@ def test_a_code_of_sqlite_is_a_fault(path: Path, code: int, fault: DiskFault) ->
     ],
 )
 def test_an_error_of_the_system_is_a_fault(path: Path, code: int | None, fault: DiskFault) -> None:
-    """By its number."""
+    """By its errno."""
     error = OSError(code, os.strerror(code)) if code else OSError("no number")
     assert fault_of(error, path) is fault
 
@@ -98,13 +98,13 @@ def test_an_error_of_the_system_is_a_fault(path: Path, code: int | None, fault: 
         UnicodeDecodeError("utf-8", b"\xff", 0, 1, "invalid start byte"),
     ],
 )
-def test_what_is_not_as_it_was_written_is_damage(path: Path, error: DiskFailure) -> None:
-    """Though SQLite is content with it, or names it by a text that cannot be decoded."""
+def test_altered_data_is_damage(path: Path, error: DiskFailure) -> None:
+    """Although SQLite accepts it, or reports it with text that cannot be decoded."""
     assert fault_of(error, path) is DiskFault.DAMAGED
 
 
 def test_an_error_without_a_code_that_is_not_of_the_operation_is_unknown(path: Path) -> None:
-    """Nothing is set aside for what may be a mistake of ours."""
+    """Nothing is set aside for a possible bug of this program."""
     assert fault_of(sqlite3.ProgrammingError("closed"), path) is DiskFault.OTHER
 
 
@@ -119,10 +119,10 @@ def test_an_error_without_a_code_that_is_not_of_the_operation_is_unknown(path: P
         (None, DiskFault.OTHER),
     ],
 )
-def test_where_sqlite_has_no_reason_the_system_is_asked_for_one(
+def test_without_a_reason_from_sqlite_the_systems_is_determined(
     path: Path, monkeypatch: pytest.MonkeyPatch, code: int, reason: int | None, fault: DiskFault
 ) -> None:
-    """By a write of the same kind; what that meets with is told in the system's words."""
+    """By a write of the same kind; the message has the system's text."""
 
     def grow(where: Path) -> None:
         assert where == path
@@ -136,10 +136,8 @@ def test_where_sqlite_has_no_reason_the_system_is_asked_for_one(
     assert (os.strerror(reason or 0) if known else "disk I/O error") in str(found)
 
 
-def test_a_code_that_says_enough_has_nobody_asked(
-    path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A sector that cannot be read is damage, however full the disk is besides."""
+def test_a_sufficient_code_needs_no_write(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An unreadable sector is damage, even if the disk is full."""
 
     def grow(where: Path) -> None:
         raise AssertionError(where)
@@ -149,8 +147,8 @@ def test_a_code_that_says_enough_has_nobody_asked(
         fault_of(coded(code), path)
 
 
-def test_the_write_that_finds_the_reason_leaves_nothing(path: Path) -> None:
-    """It begins where the longest of the files ends, in a file without a name."""
+def test_the_write_for_the_reason_leaves_nothing(path: Path) -> None:
+    """It begins at the end of the longest file, in an unnamed file."""
     path.write_bytes(b"x" * 5000)
     path.with_name("spool.sqlite-wal").write_bytes(b"y" * 9000)
     assert fault_of(coded(IOERR_WRITE), path) is DiskFault.OTHER
@@ -165,10 +163,10 @@ def test_the_write_that_finds_the_reason_leaves_nothing(path: Path) -> None:
 @pytest.mark.parametrize(
     ("read_only", "reason"), [(True, errno.EROFS), (False, errno.EACCES)], ids=["disk", "rights"]
 )
-def test_a_file_that_may_not_be_written_is_told_as_such(
+def test_a_file_without_write_permission_is_read_only(
     path: Path, monkeypatch: pytest.MonkeyPatch, read_only: bool, reason: int
 ) -> None:
-    """Whether it is the disk or the file's rights makes two messages."""
+    """The messages for the disk and for permissions differ."""
     path.touch()
     flag = os.ST_RDONLY if read_only else 0
 
@@ -207,7 +205,7 @@ def test_a_file_that_may_not_be_written_is_told_as_such(
 def test_the_text_names_the_file_the_reason_and_the_remedy(
     path: Path, error: DiskFailure, text: str
 ) -> None:
-    """Whoever reads it can act on it."""
+    """A reader can act on it."""
     assert str(explain(error, path)).startswith(text.format(path=path, top=path.parent))
 
 
@@ -225,14 +223,14 @@ def test_the_text_names_the_file_the_reason_and_the_remedy(
         DamagedError("a row is missing"),
     ],
 )
-def test_what_a_good_file_does_not_come_to_is_damage(path: Path, error: DiskFailure) -> None:
-    """Whatever Python makes of it; the text says at least what kind of error it was."""
+def test_exceptions_of_damaged_data_are_damage(path: Path, error: DiskFailure) -> None:
+    """Whatever Python raises; the text has at least the type of the exception."""
     found = explain(error, path)
     assert found.fault is fault_of(error, path) is DiskFault.DAMAGED
     assert str(found).startswith(f"{path} is damaged ({str(error) or 'MemoryError'}")
     assert isinstance(error, disk_errors.FAILURES)
 
 
-def test_a_call_that_is_wrong_is_no_damage(path: Path) -> None:
-    """Such as one of a connection that is closed: the next opens it anew."""
+def test_a_wrong_call_is_no_damage(path: Path) -> None:
+    """Such as one on a closed connection: the next call opens it again."""
     assert fault_of(sqlite3.ProgrammingError("closed"), path) is DiskFault.OTHER

@@ -1,4 +1,4 @@
-"""The open file: when it is opened, made, kept and given back, and what a fault does to it."""
+"""The open file: when it is opened, created, kept and removed, and what a fault does to it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ EMPTY = Figures(1, 1, 0, None)
 
 
 class Time:
-    """What stands for the monotonic clock."""
+    """A stand-in for the monotonic clock."""
 
     def __init__(self) -> None:
         self.now = 1000.0
@@ -35,7 +35,7 @@ class Time:
 
 @pytest.fixture
 def time(monkeypatch: pytest.MonkeyPatch) -> Time:
-    """Time, which the test moves."""
+    """Time that the test advances."""
     made = Time()
     monkeypatch.setattr(disk_file, "time", made)
     return made
@@ -48,34 +48,34 @@ def make(state: Path) -> DiskFile:
 
 @pytest.fixture
 def file(tmp_path: Path, time: Time) -> Iterator[DiskFile]:
-    """A file in a folder that is not there yet."""
+    """A file in a folder that does not exist yet."""
     made = make(tmp_path / "state")
     yield made
     made._disconnect()
 
 
 def put(file: DiskFile, first: int, last: int, length: int = 0) -> None:
-    """Append lines with these stamps."""
+    """Append lines with these timestamps."""
     made = lines(first, last, length)
     with file.transaction(appending=sum(map(len, made)) + len(made)) as db:
         disk_rows.insert(db, file.figures.end, made)
 
 
 def take(file: DiskFile, end: int, rejected: int = 0) -> None:
-    """Take out the rows before the number `end`, and have some lines be rejected."""
+    """Remove the rows before the number `end`, and reject some lines."""
     with file.transaction() as db:
         db.execute("DELETE FROM waiting WHERE number < ?", (end,))
         disk_rows.insert_rejected(db, lines(0, rejected), b"bad", 0)
 
 
 def names(file: DiskFile) -> set[str]:
-    """Return the files that there are."""
+    """Return the names of the existing files."""
     folder = file.path.parent
     return {each.name for each in folder.iterdir()} if folder.exists() else set()
 
 
 def content(file: DiskFile) -> list[bytes]:
-    """Return the lines that wait, as another connection finds them."""
+    """Return the queued lines, as another connection sees them."""
     with closing(disk_format.connect_to_read(file.path, 0.0)) as db:
         return [line for row in disk_rows.rows(db, WAITING) for line in row.lines]
 
@@ -90,8 +90,8 @@ def coded(code: int) -> sqlite3.OperationalError:
 # Opening and writing
 
 
-def test_a_file_that_is_not_there_is_not_made_by_asking(file: DiskFile) -> None:
-    """Nor is anything lost with it."""
+def test_reading_creates_no_file(file: DiskFile) -> None:
+    """Nor is anything counted as lost."""
     with file.guarded():
         assert file.opened() is None
     file.give_back(now=True)
@@ -99,8 +99,8 @@ def test_a_file_that_is_not_there_is_not_made_by_asking(file: DiskFile) -> None:
     assert (names(file), file.figures, file.generation, file.lost) == (set(), EMPTY, 0, 0)
 
 
-def test_the_first_change_makes_it_in_wal_mode(file: DiskFile) -> None:
-    """Figures are those after the change; the same connection serves the next."""
+def test_the_first_change_creates_it_in_wal_mode(file: DiskFile) -> None:
+    """The figures are those after the change; the next change uses the same connection."""
     put(file, 0, 3)
     assert file.figures == Figures(1, 4, 0, 0)
     with file.guarded():
@@ -113,8 +113,8 @@ def test_the_first_change_makes_it_in_wal_mode(file: DiskFile) -> None:
     assert content(file) == lines(0, 5)
 
 
-def test_numbers_go_on_where_all_was_taken_out(file: DiskFile) -> None:
-    """A number is not used again while the file is open."""
+def test_numbers_continue_after_the_last_line_was_removed(file: DiskFile) -> None:
+    """A number is not reused while the file is open."""
     put(file, 0, 3)
     take(file, 4)
     assert file.figures == Figures(4, 4, 0, None)
@@ -122,7 +122,7 @@ def test_numbers_go_on_where_all_was_taken_out(file: DiskFile) -> None:
     assert file.figures == Figures(4, 6, 0, 7)
 
 
-def test_the_next_process_finds_what_was_left(file: DiskFile) -> None:
+def test_the_next_process_finds_the_queue(file: DiskFile) -> None:
     """With its figures, as soon as the file is opened."""
     put(file, 10, 13)
     take(file, 1, rejected=2)
@@ -134,7 +134,7 @@ def test_the_next_process_finds_what_was_left(file: DiskFile) -> None:
 
 
 @pytest.mark.parametrize("error", [LineError("ours"), coded(sqlite3.SQLITE_FULL), KeyError()])
-def test_a_change_that_fails_is_undone(file: DiskFile, error: Exception) -> None:
+def test_a_failed_change_is_undone(file: DiskFile, error: Exception) -> None:
     """File and figures are as before, and the next change works."""
     put(file, 0, 3)
     expected = DiskError if isinstance(error, sqlite3.Error) else type(error)
@@ -158,10 +158,10 @@ def test_a_change_that_fails_is_undone(file: DiskFile, error: Exception) -> None
         (coded(sqlite3.SQLITE_IOERR_FSYNC), DiskFault.OTHER, False),
     ],
 )
-def test_a_fault_that_passes_by_itself_leaves_the_connection(
+def test_a_temporary_fault_keeps_the_connection(
     file: DiskFile, error: Exception, fault: DiskFault, stays: bool
 ) -> None:
-    """After any other it is opened anew by the next call, and nothing is lost."""
+    """After any other fault the next call reconnects, and nothing is lost."""
     put(file, 0, 3)
     before = file._db
     with pytest.raises(DiskError) as raised, file.guarded():
@@ -173,8 +173,8 @@ def test_a_fault_that_passes_by_itself_leaves_the_connection(
     assert (file.figures, file.generation, file.lost) == (Figures(1, 4, 0, 0), 0, 0)
 
 
-def test_a_connection_that_is_stuck_in_a_change_is_left(file: DiskFile) -> None:
-    """Else no change could begin any more."""
+def test_a_connection_stuck_in_a_transaction_is_closed(file: DiskFile) -> None:
+    """Otherwise no further change could begin."""
     put(file, 0, 3)
     with pytest.raises(DiskError), file.guarded():
         assert file._db
@@ -198,10 +198,10 @@ def test_a_connection_that_is_stuck_in_a_change_is_left(file: DiskFile) -> None:
         (0, 1, False),
     ],
 )
-def test_room_is_left_for_taking_lines_out(
+def test_space_is_reserved_for_removing_lines(
     file: DiskFile, monkeypatch: pytest.MonkeyPatch, free: int, appending: int, fits: bool
 ) -> None:
-    """A spool that has filled the disk could not be emptied any more."""
+    """A spool that has filled the disk could not be emptied otherwise."""
     put(file, 0, 3)
     with file.guarded():
         db = file.opened()
@@ -220,10 +220,10 @@ def test_room_is_left_for_taking_lines_out(
     assert content(file) == lines(0, 3)
 
 
-def test_a_file_system_that_does_not_say_what_is_free_has_room(
+def test_unknown_free_space_counts_as_sufficient(
     file: DiskFile, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Not all can tell; one that can is believed."""
+    """Some file systems do not report it."""
     found = SimpleNamespace(f_blocks=0, f_bavail=0, f_frsize=4096)
     monkeypatch.setattr(disk_file.os, "statvfs", lambda path: found)
     put(file, 0, 3)
@@ -236,7 +236,7 @@ def test_a_file_system_that_does_not_say_what_is_free_has_room(
 
 
 def test_the_wal_stays_small(file: DiskFile) -> None:
-    """A large change makes it long for as long as that takes."""
+    """A large change makes it long only for its duration."""
     put(file, 0, 20_000, 50)
     wal = disk_format.companion(file.path, "-wal")
     assert wal.stat().st_size <= 2 * WAL
@@ -258,10 +258,10 @@ def test_the_wal_stays_small(file: DiskFile) -> None:
         (True, 0.0, True, False),
     ],
 )
-def test_an_empty_file_goes_after_a_while(
+def test_an_empty_file_is_removed_after_a_while(
     file: DiskFile, time: Time, waits: bool, later: float, now: bool, goes: bool
 ) -> None:
-    """Counted from the latest change, or at once at the end; its numbers go with it."""
+    """Counted from the latest change, or at once at the end; its numbers end with it."""
     put(file, 0, 3)
     time.now += 1000.0
     take(file, 1 if waits else 4)
@@ -275,8 +275,8 @@ def test_an_empty_file_goes_after_a_while(
     assert file.lost == 0
 
 
-def test_what_was_rejected_keeps_the_file_and_not_its_size(file: DiskFile, time: Time) -> None:
-    """It is written anew when most of it is free, and stays in WAL mode no longer."""
+def test_rejected_lines_keep_the_file_but_not_its_size(file: DiskFile, time: Time) -> None:
+    """It is rewritten when most of it is free, and leaves WAL mode."""
     put(file, 0, 20_000, 30)
     take(file, 20_001, rejected=3)
     large = file.path.stat().st_size
@@ -294,8 +294,8 @@ def test_what_was_rejected_keeps_the_file_and_not_its_size(file: DiskFile, time:
     assert content(file) == lines(7, 8)
 
 
-def test_a_file_that_somebody_reads_is_not_taken_from_him(file: DiskFile) -> None:
-    """It goes at a later call."""
+def test_a_file_is_not_removed_while_it_is_read(file: DiskFile) -> None:
+    """A later call removes it."""
     put(file, 0, 3)
     take(file, 4)
     with closing(disk_format.connect_to_read(file.path, 0.0)) as other:
@@ -310,8 +310,8 @@ def test_a_file_that_somebody_reads_is_not_taken_from_him(file: DiskFile) -> Non
 
 
 @pytest.mark.parametrize("rows", ["waiting", "rejected", "none"])
-def test_a_file_that_is_closed_is_alone(file: DiskFile, rows: str) -> None:
-    """One that can be copied; an empty one is gone. The next change opens it again."""
+def test_a_closed_file_has_no_companions(file: DiskFile, rows: str) -> None:
+    """It can be copied; an empty one is removed. The next change opens it again."""
     put(file, 0, 3)
     if rows != "waiting":
         take(file, 4, rejected=rows == "rejected")

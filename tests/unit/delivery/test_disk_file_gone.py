@@ -1,4 +1,4 @@
-"""A file that was removed, is damaged, or is of a later version: what is told and what is lost."""
+"""A file that was removed, is damaged, or of a later version: messages and losses."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ from tests.unit.delivery.test_disk_queue import lines
 
 @pytest.fixture(autouse=True)
 def text(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have rows be of text, as those of format 1 are: damage is done to what is seen in it."""
+    """Store rows as text, as in format 1, so that damage can be done to visible data."""
     store_text(monkeypatch)
 
 
 @pytest.fixture
 def file(tmp_path: Path) -> Iterator[DiskFile]:
-    """A file in a folder that is not there yet."""
+    """A file in a folder that does not exist yet."""
     made = make(tmp_path / "state")
     yield made
     made._disconnect()
@@ -40,10 +40,8 @@ def file(tmp_path: Path) -> Iterator[DiskFile]:
     ("rows", "told"), [(0, False), (3, True)], ids=["empty", "with lines in it"]
 )
 @pytest.mark.parametrize("another", [True, False])
-def test_a_file_that_somebody_takes_away_is_missed(
-    file: DiskFile, rows: int, told: bool, another: bool
-) -> None:
-    """Where there was something in it; another one in its place is read from then on."""
+def test_a_removed_file_is_reported(file: DiskFile, rows: int, told: bool, another: bool) -> None:
+    """If it contained lines; another file in its place is read from then on."""
     put(file, 0, 3)
     take(file, 4 - rows)
     for each in file.path.parent.iterdir():
@@ -61,7 +59,7 @@ def test_a_file_that_somebody_takes_away_is_missed(
 
 
 def test_a_damaged_file_is_replaced_and_has_another_generation(file: DiskFile) -> None:
-    """What was saved is in the new one, from number 1 on; what was not is lost, and counted."""
+    """Recovered lines are in the new one, from number 1 on; others are lost, and counted."""
     for number in range(0, 30, 10):
         put(file, number, number + 10)
     take(file, 11, rejected=2)
@@ -76,7 +74,7 @@ def test_a_damaged_file_is_replaced_and_has_another_generation(file: DiskFile) -
 
 
 def test_a_file_of_a_later_version_is_set_aside(file: DiskFile) -> None:
-    """It is kept as it is, with the way back; nothing counts as lost."""
+    """It is kept unchanged, with instructions; no line counts as lost."""
     disk_format.create(file.path).close()
     with closing(sqlite3.connect(file.path)) as other:
         for table in ("waiting", "rejected"):
@@ -92,10 +90,10 @@ def test_a_file_of_a_later_version_is_set_aside(file: DiskFile) -> None:
     assert (file.figures, file.generation, file.lost) == (Figures(1, 4, 0, 0), 1, 0)
 
 
-def test_what_cannot_be_replaced_is_told_with_both_reasons(
+def test_a_file_that_cannot_be_replaced_is_reported_with_both_reasons(
     file: DiskFile, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It stays where it is until it can be, and nothing is counted yet."""
+    """It stays in place until it can be replaced, and nothing is counted yet."""
     put(file, 0, 3)
 
     def fail(path: Path) -> None:
@@ -117,8 +115,8 @@ def test_what_cannot_be_replaced_is_told_with_both_reasons(
     assert content(file) == lines(0, 4)
 
 
-def test_rejected_rows_alone_are_missed_too(file: DiskFile) -> None:
-    """They count as removed, not as values that waited."""
+def test_removed_rejected_rows_are_reported_too(file: DiskFile) -> None:
+    """They count as rejected, not as queued."""
     put(file, 0, 3)
     take(file, 4, rejected=2)
     with closing(disk_format.connect_to_read(file.path, 0.0)) as other:
@@ -129,8 +127,8 @@ def test_rejected_rows_alone_are_missed_too(file: DiskFile) -> None:
     assert (file.lost, file.rejected_lost) == (0, 2)
 
 
-def test_rejected_rows_that_a_damaged_file_took_along_are_counted(file: DiskFile) -> None:
-    """Apart from the values that waited, and named in the error."""
+def test_rejected_rows_lost_with_a_damaged_file_are_counted(file: DiskFile) -> None:
+    """Separately from queued values, and named in the error."""
     put(file, 0, 5)
     take(file, 3, rejected=2)
     assert file._db
@@ -141,8 +139,8 @@ def test_rejected_rows_that_a_damaged_file_took_along_are_counted(file: DiskFile
     assert file.figures.rejected == 0
 
 
-def test_a_file_whose_number_alone_is_that_of_a_later_version_is_damaged(file: DiskFile) -> None:
-    """One flipped bit; what is in it goes on waiting."""
+def test_a_later_version_in_the_number_only_is_damage(file: DiskFile) -> None:
+    """One flipped bit; its lines stay queued."""
     put(file, 0, 3)
     file.close()
     disk.change(file.path, 60, b"\0\0\x20\1")
@@ -157,7 +155,7 @@ def test_a_file_whose_number_alone_is_that_of_a_later_version_is_damaged(file: D
 def test_found_a_flipped_bit_in_the_schema_ended_the_keeper(
     file: DiskFile, place: Callable[[bytes, bytes], int]
 ) -> None:
-    """By a TypeError, at each start: `PRIMARY KEY` had become `PRHMARY KEY`."""
+    """With a TypeError, at each start: `PRIMARY KEY` had become `PRHMARY KEY`."""
     put(file, 0, 3)
     take(file, 1, rejected=2)
     file.close()
@@ -170,8 +168,10 @@ def test_found_a_flipped_bit_in_the_schema_ended_the_keeper(
     assert (file.figures.rejected, file.lost, file.rejected_lost) == (2, 0, 0)
 
 
-def test_a_large_file_is_saved_in_slices(file: DiskFile, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each call does a part and says so; the last has the outcome, and all is counted once."""
+def test_a_large_file_is_recovered_in_slices(
+    file: DiskFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each call reports a part; the last has the result, and all is counted once."""
     put(file, 0, 3000)
     monkeypatch.setattr(file._repair, "_slice_of", lambda work: work.run(0.0))
     texts = []
@@ -193,10 +193,10 @@ def test_a_large_file_is_saved_in_slices(file: DiskFile, monkeypatch: pytest.Mon
     assert content(file) == lines(0, 3001)
 
 
-def test_a_stop_does_not_wait_until_all_is_saved(
+def test_a_stop_does_not_wait_for_the_recovery(
     file: DiskFile, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The next start begins it anew, with the file as it was."""
+    """The next start begins again, with the file unchanged."""
     put(file, 0, 3000)
     monkeypatch.setattr(file._repair, "_slice_of", lambda work: work.run(0.0))
     with pytest.raises(DiskError) as raised, file.guarded():
@@ -210,10 +210,8 @@ def test_a_stop_does_not_wait_until_all_is_saved(
     again._disconnect()
 
 
-def test_a_file_of_which_nothing_can_be_saved_holds_up_nobody(
-    file: DiskFile, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Whatever the reason: it is kept for a person, its values are counted, and work goes on."""
+def test_an_unreadable_file_delays_nothing(file: DiskFile, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is kept for a person, its values are counted, and work continues."""
     put(file, 0, 3)
 
     def fail(*_: object) -> None:
@@ -228,8 +226,8 @@ def test_a_file_of_which_nothing_can_be_saved_holds_up_nobody(
     assert content(file) == lines(3, 4)
 
 
-def test_what_is_lost_of_a_file_found_damaged_is_counted_by_its_numbers(file: DiskFile) -> None:
-    """Nobody knows how many lines were at its ends, so that it is the least that is lost."""
+def test_losses_of_a_file_found_damaged_are_counted_by_its_numbers(file: DiskFile) -> None:
+    """Lines at its ends are unknown, so that the count is a minimum."""
     for number in range(0, 30, 10):
         put(file, number, number + 10)
     file.close()
@@ -256,8 +254,8 @@ def test_what_is_lost_of_a_file_found_damaged_is_counted_by_its_numbers(file: Di
     third._disconnect()
 
 
-def test_a_row_that_cannot_be_read_at_the_start_is_the_least_that_is_lost(file: DiskFile) -> None:
-    """As the error says."""
+def test_an_unreadable_row_at_the_start_gives_a_minimum(file: DiskFile) -> None:
+    """The error has the number."""
     for number in range(0, 30, 10):
         put(file, number, number + 10)
     file.close()
@@ -269,8 +267,8 @@ def test_a_row_that_cannot_be_read_at_the_start_is_the_least_that_is_lost(file: 
     again._disconnect()
 
 
-def test_a_tree_that_hides_rows_is_found_when_nothing_waits(file: DiskFile) -> None:
-    """A root that has become an empty page would have had the file removed with all in it."""
+def test_hidden_rows_are_detected_when_the_queue_seems_empty(file: DiskFile) -> None:
+    """A damaged root page would have caused the file to be removed with its lines."""
     put(file, 0, 3)
     take(file, 1, rejected=1)
     root = file.path
@@ -288,8 +286,8 @@ def test_a_tree_that_hides_rows_is_found_when_nothing_waits(file: DiskFile) -> N
     again._disconnect()
 
 
-def test_rows_that_come_to_be_hidden_are_found_before_the_file_goes(file: DiskFile) -> None:
-    """What looks empty is looked at once more, and the call after that says what it is."""
+def test_rows_hidden_later_are_detected_before_the_file_is_removed(file: DiskFile) -> None:
+    """A file that seems empty is checked again, and the next call raises the result."""
     for number in range(0, 3000, 100):
         put(file, number, number + 100)
     file.close()
@@ -320,7 +318,7 @@ def test_rows_that_come_to_be_hidden_are_found_before_the_file_goes(file: DiskFi
 def test_rejected_rows_are_not_checked_at_each_turn(
     file: DiskFile, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """They may be many megabytes, and the keeper asks for room all the time: once for a change."""
+    """They may be many megabytes: they are checked once after a change."""
     checks: list[sqlite3.Connection] = []
     monkeypatch.setattr(disk_format, "check", checks.append)
     for changes in (1, 2):
@@ -334,10 +332,10 @@ def test_rejected_rows_are_not_checked_at_each_turn(
 
 
 @pytest.mark.parametrize("damage", [True, False])
-def test_a_check_that_fails_is_damage_or_made_again(
+def test_a_failed_check_is_damage_or_repeated(
     file: DiskFile, monkeypatch: pytest.MonkeyPatch, damage: bool
 ) -> None:
-    """By what SQLite says; the file stays."""
+    """By SQLite's error; the file stays."""
     put(file, 0, 3)
     take(file, 4)
     error = sqlite3.OperationalError("words")

@@ -1,4 +1,4 @@
-"""The file itself: what it is made as, how it is opened, and older and newer formats of it."""
+"""The file: its creation, its opening, and older and newer formats."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ FORMAT_1 = (  # as it was written before there was another
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    """Where the file is, in a place of which the name means something in a URI."""
+    """The path of the file, in a directory whose name has a meaning in a URI."""
     return tmp_path / "it's 100% a?b#c" / "state" / "spool.sqlite"
 
 
 def made(path: Path, *statements: str) -> Path:
-    """Have a database there on which the statements were executed."""
+    """Create a database with these statements."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with closing(sqlite3.connect(path, isolation_level=None)) as db:
         for statement in statements:
@@ -52,8 +52,8 @@ def columns(db: sqlite3.Connection, table: str) -> list[tuple[str, str]]:
 
 
 @pytest.mark.parametrize("wal", [False, True])
-def test_the_file_is_made_as_described(path: Path, wal: bool) -> None:
-    """Two empty tables of format 2, for nobody else to read, with nothing beside it."""
+def test_the_file_is_created_as_described(path: Path, wal: bool) -> None:
+    """Two empty tables of format 2, readable by the owner only, without companions."""
     with closing(disk_format.create(path, wal=wal)) as db:
         assert columns(db, "waiting") == [
             ("number", "INTEGER"),
@@ -78,15 +78,15 @@ def test_the_file_is_made_as_described(path: Path, wal: bool) -> None:
     assert header[60:64] == b"\0\0\0\2"
 
 
-def test_a_folder_that_is_there_keeps_its_rights(path: Path) -> None:
+def test_an_existing_folder_keeps_its_permissions(path: Path) -> None:
     """It may be the service manager's."""
     path.parent.mkdir(mode=0o755, parents=True)
     disk_format.create(path).close()
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o755
 
 
-def test_what_cannot_be_made_leaves_nothing(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Neither an empty file nor what SQLite puts beside it."""
+def test_a_failed_creation_leaves_nothing(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither an empty file nor SQLite's companions."""
 
     def fail(_: Path) -> None:
         assert path.exists()
@@ -117,15 +117,15 @@ def test_a_commit_is_synced_and_nothing_is_written_twice(path: Path) -> None:
 
 
 @pytest.mark.parametrize("patience", [0.0, 1.5])
-def test_another_programs_lock_is_waited_for_with_patience(path: Path, patience: float) -> None:
-    """For as long as was said."""
+def test_another_programs_lock_is_awaited_with_patience(path: Path, patience: float) -> None:
+    """For the set time."""
     disk_format.create(path).close()
     with closing(disk_format.connect(path, patience)) as db:
         assert scalar(db, "PRAGMA busy_timeout") == 1000 * patience
 
 
 def test_a_file_of_this_format_is_opened_without_a_change(path: Path) -> None:
-    """Its content is there, and its bytes are as they were."""
+    """Content and bytes stay."""
     with closing(disk_format.create(path)) as db:
         disk_rows.insert(db, 1, lines(0, 1900))
     before = path.read_bytes()
@@ -135,7 +135,7 @@ def test_a_file_of_this_format_is_opened_without_a_change(path: Path) -> None:
 
 
 def test_an_empty_file_becomes_a_spool(path: Path) -> None:
-    """As a power cut leaves one that was just being made; for others it is not there."""
+    """A power cut during its creation leaves such a file; readers treat it as missing."""
     assert not disk_format.is_there(path)
     path.parent.mkdir(parents=True)
     path.touch()
@@ -159,15 +159,15 @@ def test_an_empty_file_becomes_a_spool(path: Path) -> None:
     ],
 )
 def test_another_programs_database_is_no_spool(path: Path, statements: tuple[str, ...]) -> None:
-    """Nothing is put into it, whatever version it says it has."""
+    """Nothing is written to it, whatever its version number."""
     before = made(path, *statements).read_bytes()
     with pytest.raises(DamagedError, match="not a spool of bat2influx"):
         disk_format.connect(path, 0.0)
     assert path.read_bytes() == before
 
 
-def test_what_is_no_database_is_an_error_of_sqlite(path: Path) -> None:
-    """As is what is not there; nothing is put there."""
+def test_other_files_are_an_error_of_sqlite(path: Path) -> None:
+    """As is a missing file; nothing is created."""
     path.parent.mkdir(parents=True)
     with pytest.raises(sqlite3.OperationalError, match="unable to open"):
         disk_format.connect(path, 0.0)
@@ -179,10 +179,10 @@ def test_what_is_no_database_is_an_error_of_sqlite(path: Path) -> None:
 
 @pytest.mark.parametrize("in_wal", [False, True])
 @pytest.mark.parametrize("opening", [disk_format.connect, disk_format.connect_to_read])
-def test_a_newer_format_is_told_by_its_number(
+def test_a_newer_format_is_recognised_by_its_number(
     path: Path, opening: Callable[[Path, float], sqlite3.Connection], in_wal: bool
 ) -> None:
-    """Though so far only the WAL says so."""
+    """Even if the number is only in the WAL."""
     tables = (table.replace("crc", "sum") for table in disk_format.TABLES)
     made(path, *tables, "PRAGMA user_version = 1", "PRAGMA journal_mode = WAL")
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
@@ -211,8 +211,8 @@ def test_a_newer_number_alone_is_damage(
             opening(path, 0.0)
 
 
-def test_what_goes_round_in_circles_is_stopped(path: Path) -> None:
-    """After so many steps, whatever time they take, and never before."""
+def test_endless_loops_are_stopped(path: Path) -> None:
+    """After a number of steps, whatever time they take, and never before."""
     endless = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x FROM n) SELECT max(x) FROM n"
     with closing(disk_format.create(path)) as db:
         with pytest.raises(sqlite3.OperationalError, match="interrupted"):
@@ -227,14 +227,14 @@ def test_what_goes_round_in_circles_is_stopped(path: Path) -> None:
         assert db.execute(some).fetchall() == [(1,)]
 
 
-def test_a_blob_that_is_too_large_to_be_ours_is_not_read(path: Path) -> None:
-    """A damaged length would have all memory be taken."""
+def test_a_blob_above_the_limit_is_not_read(path: Path) -> None:
+    """A damaged length would otherwise take all memory."""
     with closing(disk_format.create(path)) as db, pytest.raises(sqlite3.DataError, match="too big"):
         db.execute("SELECT zeroblob(16777217)").fetchall()
 
 
 def test_a_file_is_checked_as_a_whole(path: Path) -> None:
-    """Pages that belong to nothing are as bad as a tree that does not hold together."""
+    """Pages that belong to nothing are as bad as an inconsistent tree."""
     with closing(disk_format.create(path)) as db:
         disk_rows.insert(db, 1, lines(0, 5000))
         disk_format.check(db)
@@ -249,8 +249,8 @@ def test_a_file_is_checked_as_a_whole(path: Path) -> None:
         disk_format.check(db)
 
 
-def test_who_only_reads_changes_nothing_of_an_older_format(path: Path) -> None:
-    """It is for the daemon to migrate it."""
+def test_a_reader_does_not_migrate_an_older_format(path: Path) -> None:
+    """Only the daemon migrates it."""
     before = made(path, "CREATE TABLE photos (a)").read_bytes()
     with closing(disk_format.connect_to_read(path, 0.0)) as db:
         assert disk_format.version_of(db) == 0
@@ -262,8 +262,8 @@ def test_who_only_reads_changes_nothing_of_an_older_format(path: Path) -> None:
 # Migrations
 
 
-def test_steps_are_taken_one_after_the_other(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """From the format that the file has to the latest, and each once."""
+def test_migrations_run_one_after_the_other(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From the file's format to the latest, each once."""
     steps: list[int] = []
     monkeypatch.setattr(disk_format, "FORMAT", 4)
     for version in range(4):
@@ -277,10 +277,10 @@ def test_steps_are_taken_one_after_the_other(path: Path, monkeypatch: pytest.Mon
     assert steps == [2, 3]
 
 
-def test_a_format_from_which_no_step_leads_is_damage(
+def test_a_format_without_a_migration_is_damage(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What is in it is not guessed at, and what was begun is undone."""
+    """Its content is not guessed, and a begun change is undone."""
     monkeypatch.setattr(disk_format, "FORMAT", 3)
     monkeypatch.setitem(disk_format.MIGRATIONS, 1, lambda db: db.execute("CREATE TABLE more (a)"))
     before = made(path, *disk_format.TABLES, "PRAGMA user_version = 1").read_bytes()
@@ -292,7 +292,7 @@ def test_a_format_from_which_no_step_leads_is_damage(
 def format_1(path: Path, *, in_wal: bool = False) -> None:
     """Make a file as the first format was written: its tables, and rows of text.
 
-    There are 700 lines that wait, of 200 in a row, and nine in each of two; 40 are rejected.
+    There are 700 queued lines, of 200 in a row, and nine in each of two; 40 are rejected.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with closing(sqlite3.connect(path, isolation_level=None)) as db:
@@ -318,7 +318,7 @@ def format_1(path: Path, *, in_wal: bool = False) -> None:
 
 @pytest.mark.parametrize("in_wal", [False, True], ids=["closed", "killed"])
 def test_a_file_of_format_1_is_migrated(tmp_path: Path, in_wal: bool) -> None:
-    """Its rows stay as they are, and are followed by those of format 2."""
+    """Its rows stay as they are, and rows of format 2 follow them."""
     path = tmp_path / "state" / "spool.sqlite"
     format_1(path, in_wal=in_wal)
     state = tmp_path / "killed" if in_wal else path.parent
@@ -343,8 +343,8 @@ def test_a_file_of_format_1_is_migrated(tmp_path: Path, in_wal: bool) -> None:
     assert all_of(again) == [*lines(0, 709), *lines(901, 941)]
 
 
-def test_a_damaged_file_of_format_1_is_saved_into_one_of_format_2(tmp_path: Path) -> None:
-    """A row is found by its checksum, and what is in it by its first byte."""
+def test_a_damaged_file_of_format_1_is_recovered_into_one_of_format_2(tmp_path: Path) -> None:
+    """A row is recognised by its checksum, its form by its first byte."""
     path = tmp_path / "spool.sqlite"
     format_1(path)
     place = path.read_bytes().index(b" 650\n")
@@ -359,7 +359,7 @@ def test_a_damaged_file_of_format_1_is_saved_into_one_of_format_2(tmp_path: Path
 
 
 def test_a_number_that_does_not_fit_the_tables_is_damage(path: Path) -> None:
-    """A step that finds nothing to change leaves all as it was."""
+    """A migration without anything to change leaves all as it was."""
     made(path, *disk_format.TABLES, "PRAGMA user_version = 1")
     before = path.read_bytes()
     with pytest.raises(sqlite3.OperationalError, match="no such column"):
@@ -368,7 +368,7 @@ def test_a_number_that_does_not_fit_the_tables_is_damage(path: Path) -> None:
 
 
 def test_found_the_first_version_sets_a_file_of_format_2_aside(path: Path) -> None:
-    """It goes by the number, and by tables that are not its own: none of these is in the header."""
+    """It checks the number, and that the header has none of its own tables."""
     format_1(path)
     disk_format.connect(path, 0.0).close()
     with closing(sqlite3.connect(path)) as db:
@@ -377,10 +377,10 @@ def test_found_the_first_version_sets_a_file_of_format_2_aside(path: Path) -> No
     assert not tables & {*FORMAT_1}
 
 
-def test_a_migration_that_fails_leaves_the_file_as_it_was(
+def test_a_failed_migration_leaves_the_file_as_it_was(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A step that cannot be done now is undone, said, and tried again."""
+    """It is undone, reported, and tried again."""
     path = tmp_path / "spool.sqlite"
     old = sqlite3.connect(path)
     old.execute("CREATE TABLE line (id INTEGER PRIMARY KEY, text TEXT)")
@@ -401,7 +401,7 @@ def test_a_migration_that_fails_leaves_the_file_as_it_was(
 
 
 def test_a_file_of_a_newer_format_is_set_aside_untouched(tmp_path: Path) -> None:
-    """What a later version has written is kept byte for byte, told once, and work goes on."""
+    """It is kept byte for byte, reported once, and work continues."""
     path = tmp_path / "spool.sqlite"
     newer = sqlite3.connect(path)
     newer.execute("CREATE TABLE future (a)")
@@ -426,7 +426,7 @@ def test_a_file_of_a_newer_format_is_set_aside_untouched(tmp_path: Path) -> None
 
 
 def test_a_database_has_companions_by_its_name(path: Path) -> None:
-    """Sizes are added up and files removed with them, and others are left alone."""
+    """Sizes include them, they are removed with the file, and other files are not."""
     path.parent.mkdir(parents=True)
     assert disk_format.total_size(path) == 0
     disk_format.remove(path)

@@ -1,4 +1,4 @@
-"""Numbers in order, in little memory."""
+"""Sorted numbers in little memory."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from bat2influx.delivery.disk_keys import WIDTH, Keys
 
 
 @given(st.lists(st.integers(0, (1 << 8 * WIDTH) - 1), max_size=30))
-def test_they_come_in_order_however_they_were_taken(numbers: list[int]) -> None:
-    """Equal ones are all there, and it can be read twice."""
+def test_they_are_read_in_order(numbers: list[int]) -> None:
+    """Equal ones are all present, and they can be read twice."""
     keys = Keys()
     assert not keys
     for number in numbers:
@@ -24,7 +24,7 @@ def test_they_come_in_order_however_they_were_taken(numbers: list[int]) -> None:
 
 
 def test_runs_are_merged() -> None:
-    """Those that were sorted apart."""
+    """Those that were sorted separately."""
     numbers = [*range(3 * disk_keys._RUN + 7)]
     random.Random(3).shuffle(numbers)
     keys = Keys()
@@ -33,7 +33,7 @@ def test_runs_are_merged() -> None:
     assert [*keys] == sorted(numbers)
 
 
-def test_a_number_takes_as_much_as_it_has() -> None:
+def test_a_number_takes_its_width() -> None:
     """Some bytes more for each run, and no object for each number."""
     tracemalloc.start()
     keys = Keys()

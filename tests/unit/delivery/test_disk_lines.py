@@ -1,4 +1,4 @@
-"""Lines as they are stored: they come back as they were, and bytes of any kind do no harm."""
+"""The stored form of lines: they come back unchanged, and any bytes are harmless."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def nine_values(seconds: int) -> list[bytes]:
 
 
 def stored(text: bytes, lines: int) -> bytes:
-    """Return what would be stored, of any text."""
+    """Return the stored form of any text."""
     stream = zlib.compressobj(9, zlib.DEFLATED, -15)
     return b"\x02" + lines.to_bytes(2, "big") + stream.compress(text) + stream.flush()
 
@@ -54,8 +54,8 @@ LINE = st.one_of(
 
 
 @given(st.lists(LINE, min_size=1, max_size=30))
-def test_lines_come_back_as_they_were(lines: list[bytes]) -> None:
-    """Whatever they begin with and end in; how many they are is seen from outside."""
+def test_lines_come_back_unchanged(lines: list[bytes]) -> None:
+    """Whatever they begin and end with; their number is visible without unpacking."""
     if lines == [b""]:
         return
     made = packed(lines)
@@ -68,15 +68,15 @@ def test_lines_come_back_as_they_were(lines: list[bytes]) -> None:
 @pytest.mark.parametrize(
     "tail", [b"007", b"-0", b"+5", b"1_0", b"", b"99999999999999999999", b" ", "٣".encode()]
 )
-def test_what_only_looks_like_a_stamp_stays_in_the_line(tail: bytes) -> None:
-    """It would come back otherwise."""
+def test_text_that_only_resembles_a_timestamp_stays_in_the_line(tail: bytes) -> None:
+    """Otherwise it would come back changed."""
     lines = [b"dc V=1 5", b"dc V=2 %b" % tail, *[b"dc V=3 6"] * 20]
     assert packed(lines).startswith(b"\x02")
     assert unpacked(packed(lines)) == lines
 
 
 def test_the_nine_fields_take_five_bytes_a_value() -> None:
-    """At 200 seconds in a row; as text they take 38."""
+    """With 200 seconds in a row; as text they take 38."""
     lines = nine_values(200)
     assert len(lines) == ROW_LINES
     assert len(b"\n".join(lines)) / ROW_LINES > 37
@@ -84,8 +84,8 @@ def test_the_nine_fields_take_five_bytes_a_value() -> None:
     assert first_stamp(packed(lines)) == stamp_of(lines[0])
 
 
-def test_what_does_not_get_shorter_is_stored_as_text() -> None:
-    """As in format 1; one that begins like the other kind is not."""
+def test_lines_that_do_not_get_shorter_are_stored_as_text() -> None:
+    """As in format 1; unless the text begins like the deflated form."""
     assert packed([b"a 1"]) == b"a 1"
     assert (unpacked(b"a 1\nb 2"), count(b"a 1\nb 2"), first_stamp(b"a 1\nb 2")) == (
         [b"a 1", b"b 2"],
@@ -97,14 +97,14 @@ def test_what_does_not_get_shorter_is_stored_as_text() -> None:
 
 
 @pytest.mark.parametrize("lines", [[b"a\nb"], [b"a", b"b\n"], [b"a", b"\n", b"c"], [b""]])
-def test_what_is_no_line_is_not_stored(lines: list[bytes]) -> None:
-    """It is its caller's fault."""
+def test_invalid_lines_are_not_stored(lines: list[bytes]) -> None:
+    """This is an error of the caller."""
     with pytest.raises(LineError):
         packed(lines)
 
 
 def test_rows_are_cut_by_lines_and_by_text() -> None:
-    """A line that is longer than all that is a row of its own, as text."""
+    """A longer line is a separate row, as text."""
     assert [len(part) for part in parts([b"x"] * (2 * ROW_LINES + 1))] == [ROW_LINES, ROW_LINES, 1]
     long = b"y" * (ROW_TEXT // 3)
     assert [len(part) for part in parts([long] * 7)] == [2, 2, 2, 1]
@@ -115,7 +115,7 @@ def test_rows_are_cut_by_lines_and_by_text() -> None:
 
 
 def test_a_row_that_would_unpack_to_very_much_is_damage() -> None:
-    """A kilobyte of deflated zeros is a megabyte of them: only so much is unpacked."""
+    """A kilobyte of deflated zeros is a megabyte: only a bounded part is unpacked."""
     bomb = stored(bytes(30_000_000), 1)
     tracemalloc.start()
     try:
@@ -151,7 +151,7 @@ def test_a_row_that_would_unpack_to_very_much_is_damage() -> None:
     ],
 )
 def test_bytes_that_were_never_written_are_damage(made: bytes) -> None:
-    """By that error and no other, though the checksum may be right."""
+    """With this error only, even if the checksum is right."""
     with pytest.raises(DamagedError, match="cannot be unpacked"):
         unpacked(made)
     assert first_stamp(made) in {None, 1}
@@ -160,7 +160,7 @@ def test_bytes_that_were_never_written_are_damage(made: bytes) -> None:
 
 @given(st.binary(max_size=200))
 def test_no_bytes_raise_anything_else(noise: bytes) -> None:
-    """As where a row is damaged, and its checksum by chance as well."""
+    """Such as a damaged row whose checksum is right by chance."""
     for made in (noise, b"\x02" + noise, stored(noise, 3)):
         try:
             lines = unpacked(made)
@@ -171,8 +171,8 @@ def test_no_bytes_raise_anything_else(noise: bytes) -> None:
         assert count(made) == len(lines)
 
 
-def test_a_stamp_is_read_without_the_rest(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The oldest is asked for at each change of the file."""
+def test_a_timestamp_is_read_without_the_rest(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The oldest is read at each change of the file."""
     made = packed(nine_values(100))
     monkeypatch.setattr(disk_lines, "unpacked", None)
     assert first_stamp(made) == first_stamp(made[:100])

@@ -1,4 +1,4 @@
-"""What is looked at before SQLite opens the file: header, WAL, and the format."""
+"""The check before SQLite opens the file: header, WAL, and format."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ OPEN_FILES = Path("/proc/self/fd")
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    """Where the file is."""
+    """The path of the file."""
     return tmp_path / "state" / "spool.sqlite"
 
 
 def opened(path: Path, patience: float) -> sqlite3.Connection:
-    """Look at the file, and open it."""
+    """Check the file, and open it."""
     for _ in look_at(path):
         pass
     return disk_format.connect(path, patience)
@@ -45,10 +45,10 @@ def opened(path: Path, patience: float) -> sqlite3.Connection:
         (39, 7, "more free pages than pages"),
     ],
 )
-def test_a_header_that_sqlite_would_go_by_is_looked_at_first(
+def test_a_header_is_checked_before_sqlite_trusts_it(
     path: Path, at: int, byte: int, why: str
 ) -> None:
-    """A file that would be written to over what is in it is not written to."""
+    """SQLite would otherwise overwrite rows."""
     disk_format.create(path).close()
     disk.change(path, at, bytes([byte]))
     before = path.read_bytes()
@@ -58,7 +58,7 @@ def test_a_header_that_sqlite_would_go_by_is_looked_at_first(
 
 
 def in_wal(path: Path, length: int = 0) -> Path:
-    """Have six commits in the WAL, as a kill leaves them, and return another place with these."""
+    """Write six commits to the WAL, as a kill leaves them, and return a copy of the files."""
     copy = path.parent.parent / "copy"
     with closing(disk_format.create(path, wal=True)) as db:
         for number in range(6):
@@ -68,7 +68,7 @@ def in_wal(path: Path, length: int = 0) -> Path:
 
 
 def test_the_header_of_a_file_with_a_wal_is_that_in_the_wal(path: Path) -> None:
-    """A power cut may have come while that was put into the file."""
+    """A power cut may interrupt the write of the file's own header."""
     for length, right in ((0, False), (9000, True)):  # where pages were added, it is there
         copy = in_wal(path, length)
         disk.change(copy, 31, b"\1")
@@ -82,7 +82,7 @@ def test_the_header_of_a_file_with_a_wal_is_that_in_the_wal(path: Path) -> None:
 
 
 def test_a_wal_that_sqlite_would_cut_off_is_damage(path: Path) -> None:
-    """It would be gone with the commits behind the bad place; a torn end is none."""
+    """SQLite would drop the commits after the damage; a torn end is no damage."""
     copy = in_wal(path)
     wal = disk_format.companion(copy, "-wal")
     before = wal.read_bytes()
@@ -96,7 +96,7 @@ def test_a_wal_that_sqlite_would_cut_off_is_damage(path: Path) -> None:
 
 
 def test_found_a_large_wal_was_left_to_sqlite(path: Path) -> None:
-    """Damage in it cost all that was behind, in silence; each frame is a step of its own now."""
+    """Damage in it lost all later commits without a report; each frame is a step now."""
     copy = path.parent.parent / "copy"
     with closing(disk_format.create(path, wal=True)) as db:
         db.execute("PRAGMA wal_autocheckpoint = 0").fetchall()
@@ -116,8 +116,8 @@ def test_found_a_large_wal_was_left_to_sqlite(path: Path) -> None:
     assert count >= wal.stat().st_size // 4120
 
 
-def test_a_look_that_is_broken_off_leaves_no_file_open(path: Path) -> None:
-    """For to close one later would take SQLite's locks away."""
+def test_an_aborted_check_leaves_no_file_open(path: Path) -> None:
+    """Closing a file later would release SQLite's locks."""
     steps = look_at(in_wal(path))
     before = len([*OPEN_FILES.iterdir()])
     next(steps)
@@ -126,10 +126,8 @@ def test_a_look_that_is_broken_off_leaves_no_file_open(path: Path) -> None:
     assert len([*OPEN_FILES.iterdir()]) == before
 
 
-def test_a_sector_that_cannot_be_read_is_damage(
-    path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """What is around it can be; any other error is the system's."""
+def test_an_unreadable_sector_is_damage(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The sectors around it are readable; any other error is the system's."""
     disk_format.create(path).close()
     for code, expected in ((errno.EIO, DamagedError), (errno.EACCES, PermissionError)):
 
@@ -141,8 +139,8 @@ def test_a_sector_that_cannot_be_read_is_damage(
             opened(path, 0.0)
 
 
-def test_a_newer_format_is_told_before_sqlite_opens_it(path: Path) -> None:
-    """By the newest header, which may so far be in the WAL."""
+def test_a_newer_format_is_detected_before_sqlite_opens_it(path: Path) -> None:
+    """By the newest header, which may be in the WAL only."""
     path.parent.mkdir(parents=True)
     copy = path.parent.parent / "copy"
     with closing(sqlite3.connect(path, isolation_level=None)) as db:
@@ -159,7 +157,7 @@ def test_a_newer_format_is_told_before_sqlite_opens_it(path: Path) -> None:
 def test_an_empty_file_with_a_wal_is_damage(
     path: Path, opening: Callable[[Path, float], sqlite3.Connection]
 ) -> None:
-    """SQLite would remove the WAL, even where it may only read."""
+    """SQLite would remove the WAL, even in read-only mode."""
     copy = in_wal(path)
     os.truncate(copy, 0)
     assert disk_format.is_there(copy)

@@ -1,4 +1,4 @@
-"""Small rows become large ones: when, which, and what is left alone."""
+"""Merging of small rows: when, which, and which rows stay."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.unit.delivery.test_disk_queue import all_of, lines, queue_in
 
 
 class Table:
-    """The table of a file in memory, to which lines are appended as the queue does it."""
+    """The table of a file in memory, with lines appended as by the queue."""
 
     def __init__(self, db: sqlite3.Connection) -> None:
         self.db = db
@@ -37,7 +37,7 @@ class Table:
             self.end = disk_rows.insert_packed(self.db, self.end, packed)
 
     def rows(self) -> list[int]:
-        """Return how many lines are in each row; they are all there."""
+        """Return the number of lines in each row; all lines are present."""
         found = list(disk_rows.rows(self.db, WAITING))
         assert not found or found[-1].end == self.end
         return [len(row.lines) for row in found]
@@ -52,8 +52,8 @@ def table() -> Iterator[Table]:
         yield Table(db)
 
 
-def test_the_rows_of_seconds_become_one_of_minutes(table: Table) -> None:
-    """As soon as the next would be more than a row can hold."""
+def test_rows_of_seconds_become_one_of_minutes(table: Table) -> None:
+    """As soon as the next lines would exceed one row."""
     table.append(*[9] * 200)
     assert table.rows() == [9] * 200
     table.append(9)
@@ -64,8 +64,8 @@ def test_the_rows_of_seconds_become_one_of_minutes(table: Table) -> None:
     assert found == lines(1, table.end)
 
 
-def test_what_is_large_already_is_left_alone(table: Table) -> None:
-    """With what is small before it merged."""
+def test_large_rows_are_not_merged(table: Table) -> None:
+    """The small rows before them are merged."""
     table.append(9, 9, LARGE, LARGE, 9, ROW_LINES + 100, 9)
     assert table.rows() == [18, LARGE, LARGE, 9, ROW_LINES, 100, 9]
 
@@ -81,8 +81,8 @@ def test_long_lines_are_merged_earlier(table: Table) -> None:
     assert table.merger.size <= MOST
 
 
-def test_rows_that_were_sent_meanwhile_are_not_missed(table: Table) -> None:
-    """What is merged begins where the first that is still there does, inside a row or not."""
+def test_rows_sent_in_the_meantime_are_no_damage(table: Table) -> None:
+    """A merge begins at the first remaining line, within a row or not."""
     table.append(*[9] * 200)
     table.db.execute("DELETE FROM waiting WHERE number < 100")
     disk_rows.replace_row(table.db, 100, lines(100, 109))
@@ -94,7 +94,7 @@ def test_rows_that_were_sent_meanwhile_are_not_missed(table: Table) -> None:
 
 
 def test_rows_of_an_earlier_start_or_file_stay(table: Table) -> None:
-    """Numbers mean something within one generation."""
+    """Numbers are valid within one generation."""
     table.append(*[9] * 150)
     table.merger = Merger()
     table.append(*[9] * 150)
@@ -104,8 +104,8 @@ def test_rows_of_an_earlier_start_or_file_stay(table: Table) -> None:
     assert table.rows() == [*[9] * 300, ROW_LINES, 9]
 
 
-def test_a_row_that_is_missing_is_damage(table: Table) -> None:
-    """And is not merged over."""
+def test_a_missing_row_is_damage(table: Table) -> None:
+    """And the rest is not merged."""
     table.append(*[9] * 10)
     table.db.execute("DELETE FROM waiting WHERE number = 37")
     before = table.rows()
@@ -117,10 +117,8 @@ def test_a_row_that_is_missing_is_damage(table: Table) -> None:
     assert before == [9] * 9
 
 
-def test_what_cannot_be_merged_is_not_tried_again(
-    table: Table, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A disk that has room for a small row takes it all the same."""
+def test_a_failed_merge_is_not_tried_again(table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A disk with space for a small row accepts it all the same."""
     table.append(*[9] * 200)
 
     def full(*_: object) -> None:
@@ -134,9 +132,9 @@ def test_what_cannot_be_merged_is_not_tried_again(
 
 
 def test_a_backlog_takes_eight_bytes_a_value_at_most() -> None:
-    """On disk as it is while it grows, with all its pages and what is not merged yet; and closed.
+    """On disk while it grows, with all its pages and unmerged rows; and closed.
 
-    The WAL has half a megabyte besides, however long the outage is.
+    The WAL has half a megabyte in addition, however long the outage is.
     """
     memory = Path("/dev/shm")  # because of the syncs
     values = nine_values(3600)

@@ -1,4 +1,4 @@
-"""Pages read without SQLite: each kind of cell and column, free pages, headers, and odd bytes."""
+"""Pages read without SQLite: each kind of cell and column, free pages, headers, and any bytes."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def path(tmp_path: Path) -> Path:
 
 
 def pages(content: bytes) -> Read:
-    """Return what reads the pages of a file."""
+    """Return a function that reads the pages of a file."""
 
     def read(number: int) -> bytes:
         return content[(number - 1) * SIZE : number * SIZE].ljust(SIZE, b"\0")
@@ -46,7 +46,7 @@ def pages(content: bytes) -> Read:
 
 
 def put(path: Path, *rows: Sequence[object]) -> bytes:
-    """Put rows into a table, which has as many columns, and return the file."""
+    """Insert rows into a table, which has as many columns, and return the file."""
     with closing(sqlite3.connect(path, isolation_level=None)) as db:
         table = "waiting" if len(rows[0]) == 3 else "rejected"
         marks = ", ".join("?" * len(rows[0]))
@@ -57,19 +57,19 @@ def put(path: Path, *rows: Sequence[object]) -> bytes:
 
 
 def found(content: bytes, root: int) -> list[Record]:
-    """Return the records of a table's root, which is all of it."""
+    """Return the records of a table's root, which is its only page."""
     read = pages(content)
     return [*records(read(root), read)]
 
 
 def cell(page: bytes) -> tuple[Value, ...] | None:
-    """Return the columns of the first record of a page, if it can be read."""
+    """Return the columns of the first record of a page, if it is readable."""
     got = record(page, 0, lambda _: bytes(SIZE))
     return got.columns if got else None
 
 
 def leaf(payload: bytes, size: int | None = None) -> bytes:
-    """Return a leaf with one cell, which says that it has `size` bytes."""
+    """Return a leaf with one cell whose header has `size` bytes."""
     given = len(payload) if size is None else size
     length = bytes([0x80 | given >> 21 & 0x7F, 0x80 | given >> 14 & 0x7F])
     length += bytes([0x80 | given >> 7 & 0x7F, given & 0x7F])
@@ -82,7 +82,7 @@ def leaf(payload: bytes, size: int | None = None) -> bytes:
 
 @pytest.mark.parametrize("length", LENGTHS)
 def test_a_row_is_read_however_long_it_is(path: Path, length: int) -> None:
-    """In one page, or with overflow pages behind it."""
+    """In one page, or with overflow pages."""
     blob = random.Random(length).randbytes(length)
     (got,) = found(put(path, (7, 123_456, blob)), 2)
     assert got == (0, 7, (None, 123_456, blob))
@@ -103,14 +103,14 @@ def test_a_checksum_is_read_however_large_it_is(path: Path, crc: int) -> None:
 
 
 def test_a_rejected_row_has_twice_the_columns(path: Path) -> None:
-    """With the reason, the time and what was before."""
+    """With reason, time and the bytes before."""
     content = put(path, (3, 4, b"lines", b"reason", 17 * 10**17, 0))
     assert found(content, 3) == [(0, 3, (None, 4, b"lines", b"reason", 17 * 10**17, 0))]
     assert found(content, 2) == []
 
 
 def test_rows_come_in_the_order_of_the_page_and_by_their_places(path: Path) -> None:
-    """A place is that of the pointer, and stays the same."""
+    """The place is that of the pointer, and does not change."""
     content = put(path, *((number, number, b"x" * number) for number in (5, 1, 3)))
     read = pages(content)
     assert [each.number for each in found(content, 2)] == [1, 3, 5]
@@ -120,10 +120,8 @@ def test_rows_come_in_the_order_of_the_page_and_by_their_places(path: Path) -> N
 @pytest.mark.parametrize(
     "value", [1.5, "text", None], ids=["a float", "a text", "nothing, where a number was"]
 )
-def test_a_column_of_another_kind_is_left_to_its_checksum_or_is_none(
-    path: Path, value: object
-) -> None:
-    """No column of ours is a float or a text."""
+def test_a_column_of_another_kind_is_no_row(path: Path, value: object) -> None:
+    """Or fails its checksum: no column of the tables is a float or a text."""
     with closing(sqlite3.connect(path, isolation_level=None)) as db:
         db.execute("DROP TABLE waiting")
         db.execute("CREATE TABLE waiting (number INTEGER PRIMARY KEY, crc, lines)")
@@ -148,15 +146,15 @@ def test_a_column_of_another_kind_is_left_to_its_checksum_or_is_none(
         (b"", None),
     ],
 )
-def test_a_record_is_as_its_header_says_or_none(
+def test_an_inconsistent_record_is_left_out(
     payload: bytes, columns: tuple[Value, ...] | None
 ) -> None:
-    """What does not fit together is left out."""
+    """If header and content differ."""
     assert cell(leaf(payload)) == columns
 
 
 @pytest.mark.parametrize("size", [LARGEST + 1, 2**28 - 1])
-def test_a_record_that_would_be_too_large_is_not_tried(size: int) -> None:
+def test_a_record_above_the_limit_is_not_read(size: int) -> None:
     """However many pages there are."""
 
     def fail(number: int) -> bytes:
@@ -166,8 +164,8 @@ def test_a_record_that_would_be_too_large_is_not_tried(size: int) -> None:
 
 
 @pytest.mark.parametrize("following", [0, 1, 9])
-def test_overflow_pages_that_end_early_or_go_round_are_no_row(path: Path, following: int) -> None:
-    """A page is not read twice for one row, and page 1 and nothing are no overflow pages."""
+def test_broken_or_circular_overflow_chains_are_no_row(path: Path, following: int) -> None:
+    """No page is read twice for one row; page 1 and page 0 are no overflow pages."""
     content = put(path, (1, 0, bytes(50_000)))
     asked: list[int] = []
 
@@ -179,8 +177,8 @@ def test_overflow_pages_that_end_early_or_go_round_are_no_row(path: Path, follow
     assert len(asked) <= 2
 
 
-def test_pages_that_go_on_are_of_one_row(path: Path) -> None:
-    """Hundreds of cells that lead to the same long chain are read once, and are no rows."""
+def test_an_overflow_page_belongs_to_one_row(path: Path) -> None:
+    """Hundreds of cells with the same long chain are read once, and are no rows."""
     content = bytearray(put(path, (1, b"x" * 400_000, 7)))
     number = next(n for n in range(1, len(content) // SIZE + 1) if _is_leaf_with_row(content, n))
     start = (number - 1) * SIZE
@@ -203,8 +201,8 @@ def _is_leaf_with_row(content: bytes, number: int) -> bool:
     return number > 1 and page[0] == 13 and page[3:5] == b"\0\1"
 
 
-def test_no_bytes_raise_or_hold_up() -> None:
-    """Pages of noise, and of a good leaf with noise in it, give what they give."""
+def test_no_bytes_raise_or_take_long() -> None:
+    """Pages of random bytes, and a good leaf with random bytes in it."""
     chance = random.Random(1)
     good = leaf(b"\x04\0\x01\x0e\x05x")
     for _ in range(3000):
@@ -225,7 +223,7 @@ def test_no_bytes_raise_or_hold_up() -> None:
 
 
 def test_the_oldest_leaf_is_at_the_left_edge(path: Path) -> None:
-    """A root that is a leaf itself, or with pages below it."""
+    """The root itself, or a page below it."""
     assert oldest(2, pages(path.read_bytes())) == (2, pages(path.read_bytes())(2))
     assert is_empty(pages(path.read_bytes())(2))
     read = pages(put(path, *((number, 0, bytes(2500)) for number in range(10, 3000))))
@@ -237,7 +235,7 @@ def test_the_oldest_leaf_is_at_the_left_edge(path: Path) -> None:
 
 @pytest.mark.parametrize("page", [b"\0", b"\x02", b"\x05\0\0\0\0\0\0\0\0\0\0\1"])
 def test_an_edge_that_leads_to_no_leaf_has_none(page: bytes) -> None:
-    """Nor does one that goes round in circles."""
+    """Nor does a circular one."""
     assert oldest(2, lambda _: page.ljust(SIZE, b"\0")) is None
     assert oldest(2, lambda _: b"\x05\0\0\0\0\0\0\0\0\0\0\2".ljust(SIZE, b"\0")) is None
 
@@ -246,7 +244,7 @@ def test_an_edge_that_leads_to_no_leaf_has_none(page: bytes) -> None:
 
 
 def emptied(path: Path, rows: int) -> bytes:
-    """Return a file with so many rows gone, each of a page, and the latest still there."""
+    """Return a file with so many rows removed, one per page, and the latest present."""
     put(path, *((number, 0, bytes(3000)) for number in range(rows + 1)))
     with closing(sqlite3.connect(path, isolation_level=None)) as db:
         db.execute("PRAGMA secure_delete = OFF")
@@ -257,8 +255,8 @@ def emptied(path: Path, rows: int) -> bytes:
 
 
 @pytest.mark.parametrize("rows", [30, 1500])
-def test_free_pages_are_listed_on_pages_of_their_own(path: Path, rows: int) -> None:
-    """Of which each has up to a thousand, and is free as well."""
+def test_free_pages_are_listed_on_trunk_pages(path: Path, rows: int) -> None:
+    """Each lists up to a thousand, and is free itself."""
     content = emptied(path, rows)
     free = free_pages(content[:100], len(content) // SIZE, pages(content))
     assert len(free) == int.from_bytes(content[36:40], "big")
@@ -270,7 +268,7 @@ def test_free_pages_are_listed_on_pages_of_their_own(path: Path, rows: int) -> N
     assert len(last) == 1
 
 
-def test_no_page_is_free_where_there_is_no_list(path: Path) -> None:
+def test_without_a_list_no_page_is_free(path: Path) -> None:
     """As in a new file."""
     assert free_pages(path.read_bytes()[:100], 3, pages(path.read_bytes())) == frozenset()
 
@@ -287,8 +285,8 @@ def test_no_page_is_free_where_there_is_no_list(path: Path) -> None:
         (0, 99),
     ],
 )
-def test_a_free_list_that_is_not_whole_counts_for_nothing(at: int, value: int) -> None:
-    """A page with rows may be on it."""
+def test_an_incomplete_free_list_does_not_count(at: int, value: int) -> None:
+    """It may list a page with rows."""
     header = bytearray(100)
     header[32:40] = b"\0\0\0\4\0\0\0\3"
     trunk = bytearray(SIZE)
@@ -308,7 +306,7 @@ def test_a_free_list_that_is_not_whole_counts_for_nothing(at: int, value: int) -
 
 
 def test_the_header_of_a_spool_is_right(path: Path) -> None:
-    """Of a new one, and of one with free pages; in WAL mode as well."""
+    """Of a new one, and of one with free pages; in WAL mode, too."""
     content = emptied(path, 30)
     count = len(content) // SIZE
     assert header_fault(content[:100], count) == header_fault(content[:100], None) == ""
@@ -332,15 +330,15 @@ def test_the_header_of_a_spool_is_right(path: Path) -> None:
         (39, 3, "more free pages than pages"),
     ],
 )
-def test_a_header_that_was_altered_is_named(path: Path, at: int, value: int, why: str) -> None:
-    """Where SQLite would go by it, and write over what is there."""
+def test_an_altered_header_is_named(path: Path, at: int, value: int, why: str) -> None:
+    """If SQLite would trust it, and overwrite rows."""
     header = bytearray(path.read_bytes()[:100])
     header[at] = value
     assert why in header_fault(bytes(header), 3)
 
 
-def test_a_size_that_sqlite_does_not_go_by_is_no_fault(path: Path) -> None:
-    """That of a header of which the two counters of changes differ; or where it is not known."""
+def test_a_size_that_sqlite_ignores_is_no_fault(path: Path) -> None:
+    """If the two change counters differ, or if the size is unknown."""
     header = bytearray(path.read_bytes()[:100])
     header[31] = 2
     assert header_fault(bytes(header), None) == ""

@@ -1,4 +1,4 @@
-"""The disk queue: lines on disk in order, settled, bounded and given back."""
+"""The disk queue: lines on disk in order, settled, bounded and removed."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ NOW = 1_700_000_000_000_000_000
 
 
 def lines(first: int, last: int, length: int = 0) -> list[bytes]:
-    """Return lines with the stamps first to last - 1."""
+    """Return lines with the timestamps first to last - 1."""
     return [b"dc V=1.0%s %d" % (padding(n, length), n) for n in range(first, last)]
 
 
 def queue_in(directory: Path, max_size: int = 10**7, *, linger: float = 0.0) -> DiskQueue:
-    """Return a disk queue, whose time stands still."""
+    """Return a disk queue, whose time does not advance."""
     return DiskQueue(directory, max_size, patience=0.0, linger=linger, clock=lambda: NOW)
 
 
@@ -40,7 +40,7 @@ def batch_of(queue: DiskQueue, max_lines: int = 10**6) -> StoredBatch:
 
 
 def all_of(queue: DiskQueue) -> list[bytes]:
-    """Return what waits."""
+    """Return the queued lines."""
     batch = queue.next_batch(10**6)
     return list(batch.lines) if batch else []
 
@@ -52,14 +52,14 @@ def reject(queue: DiskQueue, number: int, reason: str = "bad") -> None:
 
 
 def fault_of(call: Callable[[], object]) -> DiskError:
-    """Return the error that a call comes to."""
+    """Return the error of a call."""
     with pytest.raises(DiskError) as caught:
         call()
     return caught.value
 
 
 def test_nothing_is_on_disk_before_the_first_line(tmp_path: Path) -> None:
-    """Whatever is asked of a queue without lines, it makes neither a file nor a folder."""
+    """No call on a queue without lines creates a file or a folder."""
     state = tmp_path / "state"
     queue = queue_in(state)
     queue.open()
@@ -86,7 +86,7 @@ def test_only_the_owner_can_read_it(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("closed", [True, False])
 def test_lines_outlive_the_process_in_order(tmp_path: Path, closed: bool) -> None:
-    """What was appended, in batches small and large, is there at the next start, oldest first."""
+    """Lines of small and large batches are present at the next start, oldest first."""
     queue = queue_in(tmp_path)
     queue.append(lines(0, 9))
     queue.append(lines(9, 3 * ROW_LINES + 5))
@@ -102,7 +102,7 @@ def test_lines_outlive_the_process_in_order(tmp_path: Path, closed: bool) -> Non
 
 @pytest.mark.parametrize("size", [1, 7, 9, 10, ROW_LINES, 450])
 def test_batches_of_any_size_drain_it(tmp_path: Path, size: int) -> None:
-    """Batches that end within what came together, or with it, bring each line once, in order."""
+    """Whether a batch ends within a row or with it, each line comes once, in order."""
     queue = queue_in(tmp_path)
     queue.append(lines(0, 9))
     queue.append(lines(9, 470))
@@ -115,8 +115,8 @@ def test_batches_of_any_size_drain_it(tmp_path: Path, size: int) -> None:
     assert brought == lines(0, 470)
 
 
-def test_a_batch_on_which_nothing_is_decided_costs_no_write(tmp_path: Path) -> None:
-    """While the database stays away, trying it again and again does not touch the disk."""
+def test_an_undecided_batch_costs_no_write(tmp_path: Path) -> None:
+    """While the database is unreachable, repeated attempts do not touch the disk."""
     queue = queue_in(tmp_path)
     queue.append(lines(0, 50))
     kept = [tmp_path / "spool.sqlite", tmp_path / "spool.sqlite-wal"]
@@ -127,8 +127,8 @@ def test_a_batch_on_which_nothing_is_decided_costs_no_write(tmp_path: Path) -> N
     assert [(path.stat().st_mtime_ns, path.stat().st_size) for path in kept] == before
 
 
-def test_a_line_with_a_newline_is_refused(tmp_path: Path) -> None:
-    """A line that is two would make a row other than it seems: an error, and nothing is kept."""
+def test_a_line_with_a_newline_is_an_error(tmp_path: Path) -> None:
+    """It would be two lines in its row; nothing is stored."""
     queue = queue_in(tmp_path)
     queue.append(lines(0, 1))
     with pytest.raises(ValueError, match="contains a newline"):
@@ -136,8 +136,8 @@ def test_a_line_with_a_newline_is_refused(tmp_path: Path) -> None:
     assert all_of(queue) == lines(0, 1)
 
 
-def test_the_file_goes_with_the_last_line(tmp_path: Path) -> None:
-    """After the outage nothing is left on disk, and the next one begins anew."""
+def test_the_file_is_removed_with_the_last_line(tmp_path: Path) -> None:
+    """After the outage nothing is left on disk, and the next one starts again."""
     queue = queue_in(tmp_path)
     for _ in range(3):
         queue.append(lines(0, 5000, 30))
@@ -147,7 +147,7 @@ def test_the_file_goes_with_the_last_line(tmp_path: Path) -> None:
 
 
 def test_an_empty_file_stays_for_a_while(tmp_path: Path) -> None:
-    """A database that stumbles does not have a file made each second; closing removes it."""
+    """A database that fails for moments causes no new file every second; closing removes it."""
     queue = queue_in(tmp_path, linger=10**6)
     queue.append(lines(0, 5))
     queue.settle(batch_of(queue), [], [])
@@ -157,10 +157,10 @@ def test_an_empty_file_stays_for_a_while(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_an_empty_file_that_lingers_goes_when_asked_for_more(
+def test_an_empty_file_is_removed_by_a_later_request(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """When its time is over, the next question for a batch removes the file."""
+    """After its time, the next request for a batch removes the file."""
     now = [1000.0]
     monkeypatch.setattr(disk_file, "time", SimpleNamespace(monotonic=lambda: now[0]))
     queue = queue_in(tmp_path, linger=60.0)
@@ -174,8 +174,8 @@ def test_an_empty_file_that_lingers_goes_when_asked_for_more(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_large_file_shrinks_to_what_was_rejected(tmp_path: Path) -> None:
-    """After the outage only the rejected lines take room."""
+def test_a_large_file_shrinks_to_its_rejected_lines(tmp_path: Path) -> None:
+    """After the outage only the rejected lines take space."""
     queue = queue_in(tmp_path)
     queue.append(lines(0, 50_000, 30))
     reject(queue, 10)
@@ -192,8 +192,8 @@ def test_a_large_file_shrinks_to_what_was_rejected(tmp_path: Path) -> None:
     ("size", "at_once"),
     [(300_000, 9), (300_000, 150), (300_000, 4000), (1_000_000, 21), (4_000_000, 3000)],
 )
-def test_the_oldest_go_at_the_bound(tmp_path: Path, size: int, at_once: int) -> None:
-    """The files never have more bytes than allowed, use most of them, and what goes is counted."""
+def test_the_oldest_are_dropped_at_the_bound(tmp_path: Path, size: int, at_once: int) -> None:
+    """The files never exceed the bound, use most of it, and dropped lines are counted."""
     queue = queue_in(tmp_path, size)
     number = largest = 0
     while number < size // 20:  # more than twice what fits
@@ -210,7 +210,7 @@ def test_the_oldest_go_at_the_bound(tmp_path: Path, size: int, at_once: int) -> 
 
 
 def test_lines_that_can_never_fit_are_dropped(tmp_path: Path) -> None:
-    """Of more lines at once than there is room for, the newest are kept."""
+    """Of more lines at once than fit, the newest are kept."""
     queue = queue_in(tmp_path, 300_000)
     queue.append(lines(0, 20_000))
     waiting = all_of(queue)
@@ -222,8 +222,8 @@ def test_lines_that_can_never_fit_are_dropped(tmp_path: Path) -> None:
     assert queue.size <= 300_000
 
 
-def test_the_rejected_have_a_bound_of_their_own(tmp_path: Path) -> None:
-    """What is rejected takes an eighth at most: the oldest of it go, counted, and no other line."""
+def test_rejected_lines_have_a_separate_bound(tmp_path: Path) -> None:
+    """They take at most an eighth: the oldest are dropped and counted, no queued line is."""
     queue = queue_in(tmp_path, 800_000)
     for number in range(40):
         queue.append(lines(number * 500, number * 500 + 500, 20))
@@ -242,7 +242,7 @@ def test_the_rejected_have_a_bound_of_their_own(tmp_path: Path) -> None:
 
 
 def test_the_newest_rejected_are_shown(tmp_path: Path) -> None:
-    """A few of many rejected lines are the newest of them, with reason and time."""
+    """A few of many rejected lines are the newest, with reason and time."""
     queue = queue_in(tmp_path)
     queue.append(lines(0, 500))
     reject(queue, 300, "first")
@@ -254,8 +254,8 @@ def test_the_newest_rejected_are_shown(tmp_path: Path) -> None:
     assert rejected_in(queue, 0) == []
 
 
-def test_the_rejected_wait_again_when_asked_to(tmp_path: Path) -> None:
-    """They come after what waits, oldest first, and are not rejected any more."""
+def test_rejected_lines_are_queued_again_on_request(tmp_path: Path) -> None:
+    """They come after queued lines, oldest first, and are no longer rejected."""
     queue = queue_in(tmp_path)
     queue.append(lines(0, 700))
     reject(queue, 300)
@@ -268,18 +268,18 @@ def test_the_rejected_wait_again_when_asked_to(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("put", [os.mkfifo, Path.mkdir, lambda path: path.symlink_to("target")])
-def test_a_request_is_made_through_nothing_that_lies_in_its_place(
+def test_a_request_follows_no_link_and_opens_no_fifo(
     tmp_path: Path, put: Callable[[Path], None]
 ) -> None:
-    """Found: root made the target of a link; a FIFO would have held the command up."""
+    """Found: root created the target of a link; a FIFO would have blocked the command."""
     put(tmp_path / "retry-rejected")
     error = fault_of(lambda: request_retry(tmp_path))
     assert "retry-rejected is not a regular file; remove it" in str(error)
     assert [path.name for path in tmp_path.iterdir()] == ["retry-rejected"]
 
 
-def test_a_request_is_taken_once(tmp_path: Path) -> None:
-    """What another process asks for is seen, and then done with."""
+def test_a_request_is_carried_out_once(tmp_path: Path) -> None:
+    """A request of another process is removed after it was read."""
     queue = queue_in(tmp_path)
     request_retry(tmp_path)
     request_retry(tmp_path)

@@ -1,4 +1,4 @@
-"""The disk queue with a damaged file: what is told, what goes on waiting, and what is counted."""
+"""The disk queue with a damaged file: messages, recovered lines, and counts."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from tests.unit.delivery.test_disk_queue import (
 
 @pytest.fixture(autouse=True)
 def text(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have rows be of text, as those of format 1 are: damage is done to what is seen in it."""
+    """Store rows as text, as in format 1, so that damage can be done to visible data."""
     store_text(monkeypatch)
 
 
@@ -109,7 +109,7 @@ def _root(path: Path) -> None:
 def test_a_damaged_file_is_set_aside(
     tmp_path: Path, harm: Callable[[Path], None], saved: int
 ) -> None:
-    """It is told once with its new name, what can be read goes on waiting, and work goes on."""
+    """It is reported once with its new name, readable lines stay queued, and work continues."""
     path = tmp_path / "spool.sqlite"
     queue = queue_in(tmp_path)
     for number in range(0, 4000, 10):
@@ -130,7 +130,7 @@ def test_a_damaged_file_is_set_aside(
 
 
 def _drain(queue: DiskQueue) -> tuple[DiskError, list[bytes]]:
-    """Take all out; return the one error that this comes to, and the lines."""
+    """Remove all lines; return the one error, and the lines."""
     errors: list[DiskError] = []
     drained: list[bytes] = []
     while not errors or len(queue):
@@ -144,8 +144,8 @@ def _drain(queue: DiskQueue) -> tuple[DiskError, list[bytes]]:
     return told, drained
 
 
-def test_what_is_lost_with_a_damaged_file_is_counted(tmp_path: Path) -> None:
-    """Lines that cannot be read any more are dropped; the rejected are saved with their reasons."""
+def test_lines_lost_with_a_damaged_file_are_counted(tmp_path: Path) -> None:
+    """Unreadable lines count as dropped; rejected ones are recovered with their reasons."""
     queue = queue_in(tmp_path)
     for number in range(0, 4000, 10):
         queue.append(lines(number, number + 10, 40))
@@ -161,7 +161,7 @@ def test_what_is_lost_with_a_damaged_file_is_counted(tmp_path: Path) -> None:
 
 
 def test_an_empty_file_is_a_new_one(tmp_path: Path) -> None:
-    """What a power cut leaves of a file that was just being made is no damage."""
+    """A power cut during the creation of a file is no damage."""
     (tmp_path / "spool.sqlite").touch()
     queue = queue_in(tmp_path)
     queue.open()
@@ -170,8 +170,8 @@ def test_an_empty_file_is_a_new_one(tmp_path: Path) -> None:
     assert not list(tmp_path.glob("spool.damaged-*"))
 
 
-def test_a_batch_of_a_file_that_was_replaced_settles_nothing(tmp_path: Path) -> None:
-    """Numbers of the damaged file mean nothing in the new one: its lines are sent again."""
+def test_a_batch_of_a_replaced_file_settles_nothing(tmp_path: Path) -> None:
+    """Numbers of the damaged file are not valid in the new one: its lines are sent again."""
     queue = queue_in(tmp_path)
     for number in range(0, 4000, 10):
         queue.append(lines(number, number + 10, 40))
@@ -186,8 +186,8 @@ def test_a_batch_of_a_file_that_was_replaced_settles_nothing(tmp_path: Path) -> 
 
 
 @disk.on_a_small_disk
-def test_a_damaged_file_stays_where_there_is_no_room_for_a_new_one(tmp_path: Path) -> None:
-    """On a full disk nothing is moved; with room again what can be read is saved."""
+def test_a_damaged_file_stays_while_the_disk_is_full(tmp_path: Path) -> None:
+    """Nothing is moved; with free space, readable lines are recovered."""
     queue = queue_in(tmp_path)
     for number in range(0, 4000, 10):
         queue.append(lines(number, number + 10, 40))
@@ -203,8 +203,8 @@ def test_a_damaged_file_stays_where_there_is_no_room_for_a_new_one(tmp_path: Pat
     assert 500 < len(queue) == len(all_of(queue))
 
 
-def test_rows_that_are_missing_at_the_end_are_damage(tmp_path: Path) -> None:
-    """There is no batch without a line, which would be sent for ever."""
+def test_missing_rows_at_the_end_are_damage(tmp_path: Path) -> None:
+    """Otherwise an empty batch would be sent for ever."""
     queue = queue_in(tmp_path)
     queue.append(lines(0, 10))
     db = queue._file._db
@@ -215,7 +215,7 @@ def test_rows_that_are_missing_at_the_end_are_damage(tmp_path: Path) -> None:
 
 
 def test_a_line_with_a_newline_is_not_the_files_fault(tmp_path: Path) -> None:
-    """The file is left as it is."""
+    """The file stays as it is."""
     queue = queue_in(tmp_path)
     queue.append(lines(0, 3))
     with pytest.raises(ValueError, match="contains a newline"):

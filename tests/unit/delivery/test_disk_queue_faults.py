@@ -1,4 +1,4 @@
-"""The disk queue when the disk is full, read-only or locked, and when it is killed."""
+"""The disk queue with a full, read-only or locked disk, and after a kill."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ from tests.unit.delivery.test_disk_queue import (
 
 @pytest.mark.parametrize("began", [True, False])
 @disk.on_a_small_disk
-def test_a_full_disk_takes_nothing_and_loses_nothing(tmp_path: Path, began: bool) -> None:
-    """What does not fit is refused as a whole, what was there can be had, and it recovers."""
+def test_a_full_disk_accepts_nothing_and_loses_nothing(tmp_path: Path, began: bool) -> None:
+    """An append fails as a whole, old lines are readable, and the queue recovers."""
     queue = queue_in(tmp_path / "state")
     waiting = lines(0, 9) if began else []
     queue.append(waiting)
@@ -45,7 +45,7 @@ def test_a_full_disk_takes_nothing_and_loses_nothing(tmp_path: Path, began: bool
             queue.append(more)
             waiting += more
         except DiskError as error:
-            assert (error.fault, "no space" in str(error)) == (DiskFault.FULL, True)
+            assert (error.fault, "no space left" in str(error)) == (DiskFault.FULL, True)
             refused += 1
             assert len(queue) == len(waiting)
     assert refused
@@ -59,8 +59,8 @@ def test_a_full_disk_takes_nothing_and_loses_nothing(tmp_path: Path, began: bool
 
 
 @disk.on_a_small_disk
-def test_a_full_disk_is_met_in_the_middle_of_a_large_change(tmp_path: Path) -> None:
-    """A change of which the first half fitted is not half done, nor does it take room."""
+def test_a_disk_may_become_full_within_a_large_change(tmp_path: Path) -> None:
+    """A change whose first half fits is undone, and takes no space."""
     queue = queue_in(tmp_path, 10**8)
     queue.append(lines(0, 20_000))
     reject(queue, 10_000)
@@ -75,7 +75,7 @@ def test_a_full_disk_is_met_in_the_middle_of_a_large_change(tmp_path: Path) -> N
 
 
 def test_a_limit_on_the_size_of_files_is_a_full_disk(tmp_path: Path) -> None:
-    """SQLite says "disk I/O error" for a limit or a quota, and people are told what it is."""
+    """SQLite reports "disk I/O error" for a limit or a quota; the message has the reason."""
     queue = queue_in(tmp_path)
     queue.append(lines(0, 9))
     with disk.file_limit(queue.size // 2):
@@ -87,8 +87,8 @@ def test_a_limit_on_the_size_of_files_is_a_full_disk(tmp_path: Path) -> None:
     assert all_of(queue) == [*lines(0, 9), *lines(9, 5000, 60)]
 
 
-def test_there_is_no_room_for_a_first_line(tmp_path: Path) -> None:
-    """A file that could not be made is made when there is room."""
+def test_a_first_line_may_not_fit(tmp_path: Path) -> None:
+    """A file that could not be created is created when there is space."""
     queue = queue_in(tmp_path)
     with disk.file_limit(100):
         for _ in range(2):
@@ -104,7 +104,7 @@ def test_there_is_no_room_for_a_first_line(tmp_path: Path) -> None:
 @pytest.mark.parametrize("left", ["nothing", "closed", "killed"])
 @disk.on_a_small_disk
 def test_a_read_only_disk_is_named(tmp_path: Path, left: str) -> None:
-    """What cannot be written is refused for that reason, and works once the disk is writable."""
+    """An append fails with that reason, and works once the disk is writable."""
     waiting = lines(0, 50) if left != "nothing" else []
     if waiting:
         queue = queue_in(tmp_path / "before")
@@ -131,7 +131,7 @@ def test_a_read_only_disk_is_named(tmp_path: Path, left: str) -> None:
 
 @disk.on_a_small_disk
 def test_a_request_that_cannot_be_removed_is_an_error(tmp_path: Path) -> None:
-    """On a read-only disk a request stays, and is not taken for done."""
+    """On a read-only disk a request stays, and does not count as done."""
     queue = queue_in(tmp_path)
     (tmp_path / "retry-rejected").touch()
     disk.set_read_only(tmp_path, True)
@@ -144,7 +144,7 @@ def test_a_request_that_cannot_be_removed_is_an_error(tmp_path: Path) -> None:
 
 
 def test_a_lock_of_another_program_is_named(tmp_path: Path) -> None:
-    """While somebody else writes to the file a call fails, and works afterwards."""
+    """While another program writes to the file a call fails; afterwards it works."""
     queue = queue_in(tmp_path)
     queue.append(lines(0, 9))
     other = sqlite3.connect(tmp_path / "spool.sqlite", isolation_level=None)
@@ -178,8 +178,8 @@ def test_a_file_that_is_locked_when_it_is_opened_is_left_alone(tmp_path: Path) -
 # Gone
 
 
-def test_a_file_that_somebody_removes_is_missed(tmp_path: Path) -> None:
-    """It is told with what was in it, that counts as dropped, and a new one is begun."""
+def test_a_removed_file_is_reported(tmp_path: Path) -> None:
+    """With its number of lines, which count as dropped; a new file is begun."""
     queue = queue_in(tmp_path)
     queue.append(lines(0, 9))
     batch = batch_of(queue, 3)
@@ -196,7 +196,7 @@ def test_a_file_that_somebody_removes_is_missed(tmp_path: Path) -> None:
 
 
 class _LostAnswer:
-    """A connection that commits and says that it could not: no disk does this when asked to."""
+    """A connection that commits and reports a failure, which no disk does on request."""
 
     def __init__(self, db: sqlite3.Connection) -> None:
         self._db = db
@@ -205,10 +205,10 @@ class _LostAnswer:
         return getattr(self._db, name)
 
     def close(self) -> None:
-        """Leave it open, as a process does that is killed."""
+        """Leave it open, like a process that is killed."""
 
     def execute(self, *given: str) -> object:
-        """Do it, and fail with what ends a transaction."""
+        """Execute it, and fail at the end of a transaction."""
         done = self._db.execute(*given)
         if given == ("COMMIT",):
             error = sqlite3.OperationalError("disk I/O error")
@@ -217,8 +217,8 @@ class _LostAnswer:
         return done
 
 
-def test_lines_of_which_the_disk_lost_the_answer_are_not_there_twice(tmp_path: Path) -> None:
-    """What is on disk though the commit failed is its caller's, who appends it again."""
+def test_lines_of_an_unreported_commit_are_not_stored_twice(tmp_path: Path) -> None:
+    """The caller still has the lines of a failed commit, and appends them again."""
     queue = queue_in(tmp_path)
     queue.append(lines(0, 5))
     queue._file._db = _LostAnswer(queue._file._db)  # type: ignore[assignment,arg-type]
@@ -228,8 +228,8 @@ def test_lines_of_which_the_disk_lost_the_answer_are_not_there_twice(tmp_path: P
     assert all_of(queue) == lines(0, 9)
 
 
-def test_an_error_of_the_system_is_told_in_its_words(tmp_path: Path) -> None:
-    """A folder where the file should be is no damage, and its name is told."""
+def test_an_error_of_the_system_has_its_text(tmp_path: Path) -> None:
+    """A folder in place of the file is no damage, and is named."""
     (tmp_path / "spool.sqlite").mkdir()
     error = fault_of(lambda: queue_in(tmp_path).append(lines(0, 1)))
     assert error.fault is DiskFault.OTHER

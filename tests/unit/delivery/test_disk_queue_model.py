@@ -27,12 +27,12 @@ from tests.support.disk import copy_as_after_a_power_cut, file_limit
 from tests.support.spool_rows import oldest_in, rejected_in
 from tests.unit.delivery.queue_model import COUNTS, LENGTHS, QueueAndLists
 
-Content = tuple[list[bytes], list[tuple[bytes, str]]]  # what waits, what is rejected
+Content = tuple[list[bytes], list[tuple[bytes, str]]]  # queued and rejected lines
 NAME = "spool.sqlite"
 
 
 class StoreAndLists(QueueAndLists):
-    """Lines numbered as they come, in a disk queue and in lists."""
+    """Lines numbered in their order, in a disk queue and in lists."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -41,7 +41,7 @@ class StoreAndLists(QueueAndLists):
 
     @initialize(max_size=st.sampled_from([0, 400_000, 10**7]), linger=st.sampled_from([0.0, 1e6]))
     def begin(self, max_size: int, linger: float) -> None:
-        """A disk queue is made, large or small."""
+        """Create a disk queue, large or small."""
         self.max_size, self.linger = max_size, linger
         self.patch = pytest.MonkeyPatch()  # so that rows come to be merged, and are many
         for module in (disk_lines, disk_merge):
@@ -51,7 +51,7 @@ class StoreAndLists(QueueAndLists):
         self.open()
 
     def open(self) -> None:
-        """Start with what is on disk."""
+        """Start with the lines on disk."""
         self.real = self.disk_queue = DiskQueue(
             self.directory, self.max_size, patience=0.0, linger=self.linger
         )
@@ -59,21 +59,21 @@ class StoreAndLists(QueueAndLists):
         self.dropped = self.rejected_dropped = 0
 
     def content(self, directory: Path) -> Content:
-        """Return what a reader finds."""
+        """Return the content that a reader sees."""
         with closing(DiskReader(directory)) as reader:
             rejected = [(each.line, each.reason) for each in reader.rejected()]
             return list(reader.lines()), rejected
 
     def waiting_now(self) -> list[bytes]:
-        """Return the lines that wait."""
+        """Return the queued lines."""
         return self.content(self.directory)[0]
 
     def rejected_now(self) -> list[tuple[bytes, str]]:
-        """Return what is kept as rejected."""
+        """Return the quarantined lines."""
         return self.content(self.directory)[1]
 
     def kept_order(self, rejected: Sequence[RejectedLine]) -> list[RejectedLine]:
-        """Return lines in the order in which they are kept: by their reasons."""
+        """Return lines in the order in which they are quarantined: by their reasons."""
         reasons = dict.fromkeys(each.reason for each in rejected)
         return [each for reason in reasons for each in rejected if each.reason == reason]
 
@@ -81,7 +81,7 @@ class StoreAndLists(QueueAndLists):
 
     @rule()
     def retry(self) -> None:
-        """The rejected are to be sent again."""
+        """Request that rejected lines are sent again."""
         assert self.disk_queue.retry_rejected() == len(self.rejected)
         self.queue += [each for each, _ in self.rejected]
         self.rejected = []
@@ -89,7 +89,7 @@ class StoreAndLists(QueueAndLists):
 
     @rule()
     def close_and_open(self) -> None:
-        """The daemon is started again."""
+        """The daemon is restarted."""
         self.disk_queue.close()
         files = [path.name for path in self.directory.glob(f"{NAME}*")]
         assert files == ([NAME] if self.queue or self.rejected else [])
@@ -121,7 +121,7 @@ class StoreAndLists(QueueAndLists):
     def crash_in_the_middle(
         self, count: int, length: int, where: float, how: str, seed: int
     ) -> None:
-        """The power goes while a change is written: it is there as a whole, or not at all."""
+        """The power fails during a change: it is complete, or did not happen."""
         new = self.new(count, length)
         before = self.next_life()
         copy_as_after_a_power_cut(self.directory, before)
@@ -163,7 +163,7 @@ class StoreAndLists(QueueAndLists):
     @precondition(lambda self: self.queue)
     @rule(seed=st.integers(0, 2**32), pages=st.integers(1, 4))
     def damage(self, seed: int, pages: int) -> None:
-        """Pages have other bytes at the next start: what is lost is lost, all else is as it was."""
+        """Pages have other bytes at the next start: some lines are lost, the rest is unchanged."""
         self.disk_queue.close()
         with closing(sqlite3.connect(self.directory / NAME)) as db:
             db.execute("VACUUM")  # damage to a free page would be met with much later
@@ -189,7 +189,7 @@ class StoreAndLists(QueueAndLists):
         )
 
     def read_all(self) -> list[bytes]:
-        """Return all that can be read; damage is told at most once."""
+        """Return all readable lines; damage is reported at most once."""
         for _ in range(2):
             try:
                 rejected_in(self.disk_queue, 10**6)
@@ -209,7 +209,7 @@ class StoreAndLists(QueueAndLists):
         what=st.sampled_from(["append", "retry"]),
     )
     def no_room(self, count: int, length: int, limit: float, what: str) -> None:
-        """Files may not grow: a call fails as a whole, or is done."""
+        """Files cannot grow: a call fails as a whole, or succeeds."""
         new = self.new(count, length)
         calls: dict[str, tuple[Callable[[], object], list[bytes]]] = {
             "append": (lambda: self.disk_queue.append(new), new),
@@ -243,12 +243,12 @@ class StoreAndLists(QueueAndLists):
             other.close()
 
     def next_life(self) -> Path:
-        """Return where files are copied to."""
+        """Return a directory for copies of the files."""
         self.lives += 1
         return self.top / str(self.lives)
 
     def go_on_in(self, directory: Path) -> None:
-        """Leave the disk queue as a process does that ends, and start with a copy of its files."""
+        """Leave the disk queue like a process that ends, and start with a copy of its files."""
         shutil.rmtree(self.directory)
         self.disk_queue.close()
         self.directory = directory
@@ -256,7 +256,7 @@ class StoreAndLists(QueueAndLists):
 
     @invariant()
     def read(self) -> None:
-        """What is kept as rejected, and the oldest stamp, are as a reader shows them."""
+        """Rejected lines and the oldest timestamp are as a reader shows them."""
         if not hasattr(self, "disk_queue"):
             return
         shown = rejected_in(self.disk_queue, 10**6)
@@ -265,7 +265,7 @@ class StoreAndLists(QueueAndLists):
         assert oldest_in(self.disk_queue) == oldest
 
     def teardown(self) -> None:
-        """In the end all is delivered, in order, and the room is given back."""
+        """At the end all lines are delivered, in order, and the space is freed."""
         try:
             if hasattr(self, "disk_queue"):
                 self.disk_queue.retry_rejected()
@@ -284,7 +284,7 @@ class StoreAndLists(QueueAndLists):
 
 
 def is_part(some: list, all_of_it: list) -> bool:  # type: ignore[type-arg]
-    """Tell whether `some` are in `all_of_it`, in that order."""
+    """Return whether `some` are in `all_of_it`, in that order."""
     rest = iter(all_of_it)
     return all(each in rest for each in some)
 

@@ -1,4 +1,4 @@
-"""What another process reads of the file, beside the daemon and without it, and what it leaves."""
+"""Reading the file in another process, with and without the daemon, and its traces."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from tests.support import disk
 from tests.unit.delivery.test_disk_queue import NOW, all_of, batch_of, lines, queue_in, reject
 
 
-def test_where_there_is_no_file_nothing_waits(tmp_path: Path) -> None:
-    """Nor where it was only just being made, or where there is no folder."""
+def test_without_a_file_the_queue_is_empty(tmp_path: Path) -> None:
+    """Nor after an interrupted creation, or without a folder."""
     (tmp_path / "made").mkdir()
     (tmp_path / "made" / "spool.sqlite").touch()
     for directory in (tmp_path, tmp_path / "made", tmp_path / "absent"):
@@ -28,8 +28,8 @@ def test_where_there_is_no_file_nothing_waits(tmp_path: Path) -> None:
     assert [each.name for each in tmp_path.iterdir()] == ["made"]
 
 
-def test_a_reader_sees_what_waits_beside_the_writer(tmp_path: Path) -> None:
-    """Figures, lines and the rejected, and no file that was not there before."""
+def test_a_reader_sees_the_queue_of_a_running_daemon(tmp_path: Path) -> None:
+    """Figures, queued and rejected lines, and no file is created."""
     queue = queue_in(tmp_path)
     queue.append(lines(0, 1000))
     reject(queue, 2)
@@ -61,7 +61,7 @@ def test_the_newest_line_is_the_last_of_the_last_row(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("left", ["closed", "killed"])
 def test_a_reader_leaves_no_trace(tmp_path: Path, left: str) -> None:
-    """It reads what a disk queue that is no more has left, and changes and adds nothing."""
+    """It reads the file of an ended process, and changes and adds nothing."""
     queue = queue_in(tmp_path)
     queue.append(lines(0, 1000))
     if left == "closed":
@@ -76,8 +76,8 @@ def test_a_reader_leaves_no_trace(tmp_path: Path, left: str) -> None:
     assert after == before
 
 
-def test_a_reader_makes_no_wal(tmp_path: Path) -> None:
-    """Of a file that was left in WAL mode without one, it makes none."""
+def test_a_reader_creates_no_wal(tmp_path: Path) -> None:
+    """For a file that was left in WAL mode without one."""
     queue = queue_in(tmp_path)
     queue.append(lines(0, 10))
     queue.close()
@@ -89,8 +89,8 @@ def test_a_reader_makes_no_wal(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["spool.sqlite"]
 
 
-def test_a_reader_that_stops_holds_up_nobody(tmp_path: Path) -> None:
-    """The disk queue goes on beside a halted export, which has each line that waits all along."""
+def test_a_halted_reader_delays_nothing(tmp_path: Path) -> None:
+    """The disk queue works on beside a halted export, which has every line that stays queued."""
     queue = queue_in(tmp_path, 1_000_000)
     queue.append(lines(0, 50_000))
     kept = lines(50_000 - len(queue), 50_000)
@@ -108,8 +108,8 @@ def test_a_reader_that_stops_holds_up_nobody(tmp_path: Path) -> None:
     assert set(seen) <= {*kept, *lines(50_000, 50_010)}
 
 
-def test_a_queue_that_is_drained_while_a_reader_looks_gives_back_later(tmp_path: Path) -> None:
-    """The file is not taken from under a reader, and goes when the reader has gone."""
+def test_a_drained_queue_is_removed_after_its_reader(tmp_path: Path) -> None:
+    """The file is not removed while it is read."""
     queue = queue_in(tmp_path)
     queue.append(lines(0, 1000))
     with closing(DiskReader(tmp_path)) as reader:
@@ -126,7 +126,7 @@ def test_a_queue_that_is_drained_while_a_reader_looks_gives_back_later(tmp_path:
 def test_a_long_list_is_read_in_pieces_with_nothing_locked(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Of any length, and each line once; what is appended meanwhile is at its end."""
+    """Of any length, each line once; lines appended in the meantime are at its end."""
     monkeypatch.setattr(disk_reader, "_PIECE", 3)
     queue = queue_in(tmp_path)
     for number in range(7):
@@ -143,14 +143,14 @@ def test_a_long_list_is_read_in_pieces_with_nothing_locked(
 
 
 @pytest.mark.parametrize(("taken", "left", "expected"), [(5, 4, (4, 8)), (2, 1, (2, 8))])
-def test_a_list_goes_on_behind_what_was_settled_meanwhile(
+def test_a_list_continues_after_lines_settled_in_the_meantime(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     taken: int,
     left: int,
     expected: tuple[int, int],
 ) -> None:
-    """By the number of the line that comes next, though a row was split up."""
+    """By the number of the next line, even if a row was split."""
     monkeypatch.setattr(disk_reader, "_PIECE", 1)
     queue = queue_in(tmp_path)
     for number in range(0, 8, 2):
@@ -164,8 +164,8 @@ def test_a_list_goes_on_behind_what_was_settled_meanwhile(
 
 
 @pytest.mark.parametrize("where", ["closed", "beside"])
-def test_figures_are_those_of_one_moment(tmp_path: Path, where: str) -> None:
-    """How many wait and are rejected, the bytes with the WAL, and the oldest stamp."""
+def test_figures_are_consistent(tmp_path: Path, where: str) -> None:
+    """Numbers of queued and rejected lines, bytes with the WAL, and the oldest timestamp."""
     queue = queue_in(tmp_path)
     queue.append(lines(40, 500))
     reject(queue, 7)
@@ -179,8 +179,8 @@ def test_figures_are_those_of_one_moment(tmp_path: Path, where: str) -> None:
 
 
 @pytest.mark.parametrize("what", ["text", "half"])
-def test_a_damaged_file_is_told_and_left_for_the_daemon(tmp_path: Path, what: str) -> None:
-    """Who only reads sets nothing aside."""
+def test_a_damaged_file_is_reported_and_left_for_the_daemon(tmp_path: Path, what: str) -> None:
+    """A reader sets nothing aside."""
     path = tmp_path / "spool.sqlite"
     queue = queue_in(tmp_path)
     queue.append(lines(0, 1000))
@@ -198,8 +198,8 @@ def test_a_damaged_file_is_told_and_left_for_the_daemon(tmp_path: Path, what: st
     assert path.read_bytes() == before
 
 
-def test_rows_that_do_not_rise_end_a_list(tmp_path: Path) -> None:
-    """It would have no end where pages lead back."""
+def test_rows_out_of_order_end_a_list(tmp_path: Path) -> None:
+    """Circular pages would make it endless."""
     queue = queue_in(tmp_path)
     queue.append(lines(0, 3000, 50))
     queue.close()
@@ -217,8 +217,8 @@ def test_rows_that_do_not_rise_end_a_list(tmp_path: Path) -> None:
         list(reader.lines())
 
 
-def test_a_file_without_tables_is_for_the_daemon_to_finish(tmp_path: Path) -> None:
-    """Of an older format, or one that was begun: it can be read once that was done."""
+def test_only_the_daemon_completes_or_migrates_a_file(tmp_path: Path) -> None:
+    """An older format, or an interrupted creation: it is readable afterwards."""
     with closing(sqlite3.connect(tmp_path / "spool.sqlite")) as other:
         other.execute("CREATE TABLE line (a)")
     with pytest.raises(
@@ -228,7 +228,7 @@ def test_a_file_without_tables_is_for_the_daemon_to_finish(tmp_path: Path) -> No
     assert raised.value.fault is DiskFault.OTHER
 
 
-def test_a_newer_file_is_told_by_its_format(tmp_path: Path) -> None:
+def test_a_newer_file_is_reported_with_its_format(tmp_path: Path) -> None:
     """Another version has to read it; nothing is moved."""
     with closing(disk_format.create(tmp_path / "spool.sqlite")) as other:
         for table in ("waiting", "rejected"):
@@ -240,8 +240,8 @@ def test_a_newer_file_is_told_by_its_format(tmp_path: Path) -> None:
     assert [each.name for each in tmp_path.iterdir()] == ["spool.sqlite"]
 
 
-def test_a_lock_of_another_program_is_told_when_it_comes_between(tmp_path: Path) -> None:
-    """A piece that cannot be read ends the list with the reason, and never in silence."""
+def test_a_lock_between_two_pieces_is_reported(tmp_path: Path) -> None:
+    """An unreadable piece ends the list with an error, never without one."""
     queue = queue_in(tmp_path)
     queue.append(lines(0, 30_000))
     queue.close()

@@ -1,4 +1,4 @@
-"""What is done before the file can be used: in slices, and again only after a while."""
+"""Check and repair before the file is opened: in slices, and retried after a while."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.unit.delivery.test_disk_queue import lines
 
 
 class Time:
-    """What stands for the monotonic clock."""
+    """A stand-in for the monotonic clock."""
 
     def __init__(self, step: float = 0.0) -> None:
         self.now = 1000.0
@@ -34,7 +34,7 @@ class Time:
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    """A good spool, of fifty lines."""
+    """A good spool with fifty lines."""
     path = tmp_path / "spool.sqlite"
     with closing(disk_format.create(path)) as db:
         for number in range(0, 50, 10):
@@ -44,7 +44,7 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def killed(tmp_path: Path) -> Path:
-    """A good spool with all in its WAL."""
+    """A good spool with all data in its WAL."""
     source = tmp_path / "source/spool.sqlite"
     with closing(disk_format.create(source, wal=True)) as db:
         for number in range(0, 500, 10):
@@ -54,7 +54,7 @@ def killed(tmp_path: Path) -> Path:
 
 
 def fault(repair: Repair) -> DiskFault:
-    """Return why the salvage does not come to its end."""
+    """Return why the salvage does not finish."""
     with pytest.raises(DiskError) as raised:
         repair.go_on()
     return raised.value.fault
@@ -63,8 +63,8 @@ def fault(repair: Repair) -> DiskFault:
 # The look
 
 
-def test_a_look_at_a_small_file_is_done_at_once(killed: Path) -> None:
-    """And begins anew with the next."""
+def test_a_small_file_is_checked_at_once(killed: Path) -> None:
+    """The next call checks it again."""
     repair = Repair(killed)
     repair.look()
     disk.change(disk_format.companion(killed, "-wal"), 32 + 4120 + 100, b"x" * 50)
@@ -73,10 +73,8 @@ def test_a_look_at_a_small_file_is_done_at_once(killed: Path) -> None:
     assert not repair.under_way
 
 
-def test_a_look_at_a_large_wal_is_done_in_slices(
-    killed: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Each goes on where the one before has stopped, and says that there is more."""
+def test_a_large_wal_is_checked_in_slices(killed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each continues the previous one, and reports that it is not finished."""
     monkeypatch.setattr(disk_repair, "time", Time(step=salvage.SLICE / 10))
     repair, slices = Repair(killed), 0
     while slices < 100:
@@ -91,10 +89,10 @@ def test_a_look_at_a_large_wal_is_done_in_slices(
     assert frames // 10 <= slices <= frames // 8
 
 
-def test_damage_that_is_found_in_a_later_slice_is_told(
+def test_damage_found_in_a_later_slice_is_reported(
     killed: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As that in the first is."""
+    """Like damage in the first."""
     disk.change(disk_format.companion(killed, "-wal"), 32 + 30 * 4120 + 100, b"x" * 50)
     monkeypatch.setattr(disk_repair, "time", Time(step=salvage.SLICE / 10))
     repair = Repair(killed)
@@ -106,8 +104,8 @@ def test_damage_that_is_found_in_a_later_slice_is_told(
                 repair.look()
 
 
-def test_a_look_can_be_broken_off(killed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No file of it stays open, and the next begins it anew."""
+def test_a_check_can_be_aborted(killed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No file stays open, and the next check begins again."""
     open_files = Path("/proc/self/fd")
     before = len([*open_files.iterdir()])
     with monkeypatch.context() as patched:
@@ -121,7 +119,7 @@ def test_a_look_can_be_broken_off(killed: Path, monkeypatch: pytest.MonkeyPatch)
     repair.look()
 
 
-def test_what_is_of_a_later_version_is_told(path: Path) -> None:
+def test_a_later_version_is_reported(path: Path) -> None:
     """It is no damage."""
     with closing(sqlite3.connect(path)) as db:
         for table in ("waiting", "rejected"):
@@ -135,8 +133,8 @@ def test_what_is_of_a_later_version_is_told(path: Path) -> None:
 # The salvage
 
 
-def test_a_good_file_takes_the_place_of_the_damaged_one(path: Path) -> None:
-    """Then nothing is under way any more."""
+def test_a_new_file_replaces_the_damaged_one(path: Path) -> None:
+    """Then nothing is in progress any more."""
     repair = Repair(path)
     repair.begin("it is damaged")
     assert repair.under_way
@@ -144,10 +142,8 @@ def test_a_good_file_takes_the_place_of_the_damaged_one(path: Path) -> None:
     assert (saved.waiting, saved.lost, repair.under_way) == (50, 0, False)
 
 
-def test_a_file_that_somebody_takes_away_is_not_waited_for(
-    path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Nor is anything done with another one in its place."""
+def test_a_removed_file_ends_the_repair(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor is anything done with another file in its place."""
     monkeypatch.setattr(disk_repair.salvage, "create", no_room)
     repair = Repair(path)
     repair.begin("it is damaged")
@@ -158,14 +154,14 @@ def test_a_file_that_somebody_takes_away_is_not_waited_for(
 
 
 def no_room(_: Path) -> None:
-    """Stand for a disk that is full."""
+    """A stand-in for a full disk."""
     raise OSError(28, "No space left on device")
 
 
-def test_found_a_salvage_without_room_was_begun_every_two_seconds(
+def test_found_a_salvage_without_space_was_retried_every_two_seconds(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It is tried after a time that doubles; in between the same is told, and nothing is done."""
+    """It is retried with a growing delay; in between the same error is raised."""
     time = Time()
     monkeypatch.setattr(disk_repair, "time", time)
     tries: list[float] = []
@@ -187,8 +183,8 @@ def test_found_a_salvage_without_room_was_begun_every_two_seconds(
     assert len(tries) < 15
 
 
-def test_a_lock_of_another_program_is_looked_for_at_each_turn(path: Path) -> None:
-    """That costs nothing, and it passes soon."""
+def test_a_lock_of_another_program_is_checked_at_each_turn(path: Path) -> None:
+    """That costs nothing, and the lock ends soon."""
     repair = Repair(path)
     repair.begin("it is damaged")
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
@@ -198,8 +194,8 @@ def test_a_lock_of_another_program_is_looked_for_at_each_turn(path: Path) -> Non
 
 
 @disk.on_a_small_disk
-def test_a_salvage_goes_on_when_there_is_room(tmp_path: Path) -> None:
-    """At once, though it was tried in vain just now; until then it leaves nothing on the disk."""
+def test_a_salvage_continues_when_there_is_space(tmp_path: Path) -> None:
+    """At once, although an attempt has just failed; until then it leaves nothing on disk."""
     file = make(tmp_path / "state")
     put(file, 0, 3000, 90)
     disk.fill(tmp_path)
@@ -224,7 +220,7 @@ def test_a_salvage_goes_on_when_there_is_room(tmp_path: Path) -> None:
 
 
 def counting_tries() -> Iterator[int]:
-    """Count the salvages that are begun from now on."""
+    """Count the salvages from now on."""
     tries: list[Path] = []
     real = salvage.Salvage.__init__
 

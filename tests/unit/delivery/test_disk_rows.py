@@ -1,4 +1,4 @@
-"""Rows of the file: what is in one, what is found in many, and which go at a bound."""
+"""Rows of the file: their content, ranges of them, and which are dropped at a bound."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def db() -> Iterator[sqlite3.Connection]:
 
 
 def lines(first: int, last: int, length: int = 0) -> list[bytes]:
-    """Return lines with the stamps first to last - 1."""
+    """Return lines with the timestamps first to last - 1."""
     return [b"dc V=1.0%s %d" % (padding(n, length), n) for n in range(first, last)]
 
 
@@ -43,7 +43,7 @@ def rejected(db: sqlite3.Connection) -> list[bytes]:
 
 
 def record(number: int, content: list[bytes], reason: bytes = b"", time: int = 0) -> Record:
-    """Return what a query for a row answers."""
+    """Return the result of a query for a row."""
     ((_, stored),) = disk_rows.pack(content)
     return number, disk_rows.crc_of(number, stored, reason), stored, reason, time
 
@@ -51,8 +51,8 @@ def record(number: int, content: list[bytes], reason: bytes = b"", time: int = 0
 # One row
 
 
-def test_the_checksum_is_over_what_is_stored_after_reason_and_number() -> None:
-    """As in the first format, of which rows may still be there."""
+def test_the_checksum_covers_number_reason_and_stored_form() -> None:
+    """As in the first format, whose rows may still exist."""
     assert disk_rows.crc_of(7, b"a 1\nb 2") == zlib.crc32(b"a 1\nb 2", 7)
     seed = zlib.crc32(b"why", 5)  # beyond 32 bits the number counts by its lowest
     assert disk_rows.crc_of(5 + 2**32, b"a", b"why") == zlib.crc32(b"a", seed)
@@ -68,10 +68,10 @@ def test_the_checksum_is_over_what_is_stored_after_reason_and_number() -> None:
         (3, [b"", b""], b"caf\xc3\xa9", 1_700_000_000_000_000_000),
     ],
 )
-def test_a_row_comes_back_as_it_was_written(
+def test_a_row_comes_back_unchanged(
     number: int, content: list[bytes], reason: bytes, time: int
 ) -> None:
-    """And knows the number of the line that comes after it, packed or not."""
+    """With the number of the line after it, packed or not."""
     made = record(number, content, reason, time)
     row = disk_rows.unpack(made)
     assert row == (number, content, reason, time)
@@ -79,14 +79,14 @@ def test_a_row_comes_back_as_it_was_written(
 
 
 @pytest.mark.parametrize("content", [[b"a\nb"], [b"a", b"b\n"], [b"a", b"\n", b"c"]])
-def test_a_line_that_is_two_is_no_line(content: list[bytes]) -> None:
-    """It would make all numbers after it wrong."""
+def test_a_line_with_a_newline_is_an_error(content: list[bytes]) -> None:
+    """It would make all later numbers wrong."""
     with pytest.raises(ValueError, match="contains a newline"):
         disk_rows.pack(content)
 
 
-def test_nothing_is_no_line() -> None:
-    """A row without text would be what zeros are."""
+def test_an_empty_line_is_an_error() -> None:
+    """A row without text would be equal to zeros."""
     with pytest.raises(LineError):
         disk_rows.pack([b""])
 
@@ -95,7 +95,7 @@ def test_nothing_is_no_line() -> None:
     "record",
     [(0, 0, b"", b"", 0), (7, 7, b"", b"", 0), (2**32, 0, b"", b"", 0), (5, 5, b"", b"", 9)],
 )
-def test_found_a_row_of_zeros_had_its_checksum(record: Record) -> None:
+def test_found_a_row_of_zeros_had_a_right_checksum(record: Record) -> None:
     """The CRC-32 of nothing is its seed: a row without text is damage, as is one of zero bytes."""
     with pytest.raises(DamagedError, match="checksum"):
         disk_rows.unpack(record)
@@ -119,8 +119,8 @@ def test_found_a_row_of_zeros_had_its_checksum(record: Record) -> None:
         {4: None},
     ],
 )
-def test_a_row_that_is_not_as_it_was_written_is_damage(changed: dict[int, object]) -> None:
-    """Another number, text, type or checksum: SQLite sees none of that."""
+def test_an_altered_row_is_damage(changed: dict[int, object]) -> None:
+    """Another number, text, type or checksum, which SQLite does not detect."""
     good = list(record(7, [b"a 1", b"b 2"], b"why", 5))
     bad = [changed.get(at, each) for at, each in enumerate(good)]
     with pytest.raises(DamagedError, match="checksum"):
@@ -143,7 +143,7 @@ def test_a_row_that_is_not_as_it_was_written_is_damage(changed: dict[int, object
 def test_lines_that_come_together_are_rows_up_to_a_bound(
     db: sqlite3.Connection, count: int, numbers: list[int]
 ) -> None:
-    """Each row goes on where the one before ends."""
+    """Each row continues where the previous one ends."""
     assert disk_rows.insert(db, 10, lines(0, count)) == 10 + count
     found = waiting(db)
     assert [*found] == numbers
@@ -151,7 +151,7 @@ def test_lines_that_come_together_are_rows_up_to_a_bound(
 
 
 def test_figures_are_those_of_the_first_and_the_last_row(db: sqlite3.Connection) -> None:
-    """Of an empty table the number of the next line is what is given; by default it is 1."""
+    """For an empty table the number of the next line is a parameter, by default 1."""
     assert disk_rows.figures(db) == Figures(1, 1, 0, None)
     assert disk_rows.figures(db, 77) == Figures(77, 77, 0, None)
     disk_rows.insert(db, 50, lines(900, 1200))
@@ -162,16 +162,16 @@ def test_figures_are_those_of_the_first_and_the_last_row(db: sqlite3.Connection)
     assert disk_rows.figures(db) == Figures(40, 350, 5, None)
 
 
-def test_a_row_that_is_read_locks_nothing_afterwards(db: sqlite3.Connection) -> None:
-    """An iterator that is closed early lets its cursor go: the tables can be changed."""
+def test_a_closed_iterator_locks_nothing(db: sqlite3.Connection) -> None:
+    """The tables can be changed afterwards."""
     disk_rows.insert(db, 1, lines(0, 600))
     with closing(disk_rows.rows(db, WAITING)) as rows:
         assert next(rows).number == 1
     db.execute("DROP TABLE waiting")
 
 
-def test_one_row_is_the_first_of_what_is_asked_for(db: sqlite3.Connection) -> None:
-    """None where there is none."""
+def test_row_returns_the_first_row(db: sqlite3.Connection) -> None:
+    """None without any."""
     assert disk_rows.row(db, WAITING) is None
     disk_rows.insert(db, 1, lines(0, 5400))
     first, last = disk_rows.row(db, WAITING), disk_rows.row(db, WAITING, "ORDER BY number DESC")
@@ -191,16 +191,16 @@ def test_one_row_is_the_first_of_what_is_asked_for(db: sqlite3.Connection) -> No
         (5401, 5500, []),
     ],
 )
-def test_the_rows_around_a_range_are_those_that_have_lines_of_it(
+def test_the_rows_around_a_range_contain_its_lines(
     db: sqlite3.Connection, first: int, end: int, numbers: list[int]
 ) -> None:
-    """A row that is shorter than it may be can be there besides, before them."""
+    """A short row may be returned in addition, before them."""
     disk_rows.insert(db, 1, lines(0, 5400))
     assert [row.number for row in disk_rows.rows(db, WAITING, AROUND, (first, end))] == numbers
 
 
 def test_a_row_is_replaced_in_its_place(db: sqlite3.Connection) -> None:
-    """With a checksum of its own; the others stay."""
+    """With a new checksum; the others stay."""
     disk_rows.insert(db, 1, lines(0, 3650))
     disk_rows.replace_row(db, 1801, lines(9200, 11_000))
     rows = [lines(0, 1800), lines(9200, 11_000), lines(3600, 3650)]
@@ -211,7 +211,7 @@ def test_a_row_is_replaced_in_its_place(db: sqlite3.Connection) -> None:
 
 
 def test_rejected_lines_are_numbered_on_and_their_bytes_counted(db: sqlite3.Connection) -> None:
-    """`before` of a row has the bytes of all before it, with the reasons, ever."""
+    """`before` has the bytes of all earlier rows, with their reasons."""
     disk_rows.insert_rejected(db, lines(0, 1850), b"first", 5)
     disk_rows.insert_rejected(db, lines(1850, 1852), "\xe9".encode(), 6)
     db.execute("DELETE FROM rejected WHERE number < 1851")
@@ -228,10 +228,10 @@ def test_rejected_lines_are_numbered_on_and_their_bytes_counted(db: sqlite3.Conn
     ("most", "left"),
     [(1000, 30), (300, 30), (299, 20), (200, 20), (199, 10), (100, 10), (99, 0), (0, 0)],
 )
-def test_the_oldest_rejected_go_in_whole_rows(
+def test_the_oldest_rejected_are_dropped_in_rows(
     db: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch, most: int, left: int
 ) -> None:
-    """Until what is left has at most so many bytes, reasons included."""
+    """Until the rest has at most so many bytes, with reasons."""
     store_text(monkeypatch)
     for first in (0, 10, 20):
         made = [b"%09d" % number for number in range(first, first + 10)]
@@ -242,7 +242,7 @@ def test_the_oldest_rejected_go_in_whole_rows(
     assert len(rejected(db)) == left
 
 
-def test_where_nothing_is_rejected_nothing_goes(db: sqlite3.Connection) -> None:
+def test_without_rejected_rows_nothing_is_dropped(db: sqlite3.Connection) -> None:
     """An empty table has no bytes."""
     disk_rows.drop_rejected(db, 0)
     assert rejected(db) == []
@@ -251,10 +251,10 @@ def test_where_nothing_is_rejected_nothing_goes(db: sqlite3.Connection) -> None:
 # Room
 
 
-def test_room_is_made_by_the_oldest_rows_and_hardly_more_than_it_takes(
+def test_the_oldest_rows_are_dropped_and_hardly_more_than_necessary(
     db: sqlite3.Connection,
 ) -> None:
-    """All pages in use, and those that the new lines need, have to fit."""
+    """All used pages, and those for the new lines, must fit."""
 
     def used() -> int:
         pages, free, page = (
@@ -279,8 +279,8 @@ def test_room_is_made_by_the_oldest_rows_and_hardly_more_than_it_takes(
     assert 0.8 * total // 2 < used() <= total // 2
 
 
-def test_where_there_is_never_room_nothing_is_left(db: sqlite3.Connection) -> None:
-    """It does not go on for ever."""
+def test_without_sufficient_space_all_rows_are_dropped(db: sqlite3.Connection) -> None:
+    """The loop ends."""
     disk_rows.insert(db, 1, lines(0, 1000))
     disk_rows.make_room(db, 0)
     assert waiting(db) == {}
@@ -313,13 +313,13 @@ def test_of_too_many_lines_at_once_the_newest_are_kept(most: int, kept: str) -> 
     ],
 )
 def test_a_column_of_another_type_is_damage(record: tuple[object, ...]) -> None:
-    """A damaged schema has a number be nothing; that is no error of ours."""
+    """A damaged schema can make a number NULL; that is not an error of this program."""
     with pytest.raises(DamagedError):
         disk_rows.unpack(record)  # type: ignore[arg-type]
 
 
 def test_numbers_that_do_not_rise_are_damage(db: sqlite3.Connection) -> None:
-    """Where pages lead back there would be no end; what is asked for backwards may fall."""
+    """Circular pages would have no end; a descending query may fall."""
     disk_rows.insert(db, 1, lines(0, 4000))
     both = "WHERE number > 0 UNION ALL SELECT number, crc, packed, x'', 0 FROM waiting"
     found = disk_rows.rows(db, WAITING, both)
@@ -331,10 +331,8 @@ def test_numbers_that_do_not_rise_are_damage(db: sqlite3.Connection) -> None:
 
 
 @pytest.mark.parametrize("before", [-(10**6), 10**12, 1.5, 2**63 - 1])
-def test_sums_that_no_file_can_have_come_to_are_damage(
-    db: sqlite3.Connection, before: object
-) -> None:
-    """They have no checksum, and decide what goes."""
+def test_impossible_sums_are_damage(db: sqlite3.Connection, before: object) -> None:
+    """They have no checksum, and decide which rows are dropped."""
     for number in range(3):
         disk_rows.insert_rejected(db, lines(number, number + 1), b"bad", 0)
     db.execute("UPDATE rejected SET before = ? WHERE number = 3", (before,))
@@ -343,8 +341,8 @@ def test_sums_that_no_file_can_have_come_to_are_damage(
     assert len(rejected(db)) == 3
 
 
-def test_a_question_without_a_number_for_an_answer_is_damage(db: sqlite3.Connection) -> None:
-    """Whether it is none, or something else."""
+def test_a_statement_without_a_number_as_result_is_damage(db: sqlite3.Connection) -> None:
+    """Whether there is no row, or another type."""
     for question in ("SELECT 1 WHERE 0", "SELECT 'x'", "SELECT NULL", "SELECT 1.5"):
         with pytest.raises(DamagedError):
             disk_rows.scalar(db, question)

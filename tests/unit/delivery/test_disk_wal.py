@@ -1,4 +1,4 @@
-"""The WAL read without SQLite: good, torn and damaged ones, and what is lost with each."""
+"""The WAL read without SQLite: good, torn and damaged ones, and the losses of each."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ COMMITS = 6
 
 @pytest.fixture(scope="module")
 def log(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    """A WAL of SQLite's with six commits of two frames or more."""
+    """A WAL of SQLite with six commits of two frames or more."""
     path = tmp_path_factory.mktemp("wal") / "a.sqlite"
     return made(path, COMMITS)
 
 
 def made(path: Path, commits: int) -> bytes:
-    """Return the WAL of a database of so many commits."""
+    """Return the WAL of a database with so many commits."""
     with closing(sqlite3.connect(path, isolation_level=None)) as db:
         db.execute("PRAGMA journal_mode = WAL")
         db.execute("CREATE TABLE a (b)")
@@ -37,7 +37,7 @@ def made(path: Path, commits: int) -> bytes:
 
 
 def of(content: bytes) -> Wal:
-    """Return what is in a WAL."""
+    """Return the content of a WAL."""
     steps = read_wal(lambda at, length: content[at : at + length])
     while True:
         try:
@@ -49,7 +49,7 @@ def of(content: bytes) -> Wal:
 
 
 def frames(wal: Wal) -> tuple[int, int, int, bool]:
-    """Return how many there are, are committed, and are taken; and whether commits are lost."""
+    """Return the numbers of all, committed and used frames; and whether commits are lost."""
     return len(wal.frames), wal.committed, wal.taken, wal.lost
 
 
@@ -60,17 +60,17 @@ def commits(log: bytes) -> list[int]:
 
 
 def changed(log: bytes, at: int, by: int = 1) -> bytes:
-    """Return a WAL with another byte."""
+    """Return a WAL with one other byte."""
     return log[:at] + bytes([log[at] ^ by]) + log[at + 1 :]
 
 
 def page_of(index: int) -> int:
-    """Return where a frame has its page."""
+    """Return the offset of a frame's page."""
     return HEADER + index * FRAME + HEAD
 
 
-def test_all_frames_of_a_good_log_are_taken(log: bytes) -> None:
-    """Each with its page, where that is, and the size of the file where it ends a commit."""
+def test_all_frames_of_a_good_log_are_used(log: bytes) -> None:
+    """Each with its page, its offset, and the file's size if it ends a commit."""
     wal = of(log)
     count = (len(log) - HEADER) // FRAME
     assert frames(wal) == (count, count, count, False)
@@ -84,14 +84,14 @@ def test_all_frames_of_a_good_log_are_taken(log: bytes) -> None:
 
 
 @pytest.mark.parametrize("length", [0, 1, HEADER - 1, HEADER, HEADER + 1, HEADER + FRAME - 1])
-def test_a_log_without_a_whole_frame_has_none(log: bytes, length: int) -> None:
-    """As one that was only just begun."""
+def test_a_log_without_a_complete_frame_has_none(log: bytes, length: int) -> None:
+    """Such as one that was just begun."""
     wal = of(log[:length])
     assert (wal.committed, wal.taken, wal.lost, wal.usable) == (0, 0, False, 0)
 
 
 def torn(log: bytes) -> Iterator[bytes]:
-    """Yield logs whose last commit did not get to the disk as a whole, in any order."""
+    """Yield logs whose last commit is incomplete on disk, in any order."""
     before, last = commits(log)[-2:]
     for index in range(before + 1, last + 1):
         start = HEADER + index * FRAME
@@ -101,7 +101,7 @@ def torn(log: bytes) -> Iterator[bytes]:
 
 
 def test_a_torn_end_is_no_loss(log: bytes) -> None:
-    """A commit that was never acknowledged is in no file: those before are, whatever is behind."""
+    """A commit without acknowledgement is lost; those before it are not, whatever follows."""
     for content in torn(log):
         wal = of(content)
         assert (wal.taken, wal.lost) == (commits(log)[-2] + 1, False)
@@ -110,7 +110,7 @@ def test_a_torn_end_is_no_loss(log: bytes) -> None:
 
 @pytest.mark.parametrize("commit", range(COMMITS - 2))
 def test_damage_before_the_last_commits_is_a_loss(log: bytes, commit: int) -> None:
-    """The commits behind it are good, and SQLite would not take them."""
+    """The later commits are good, and SQLite would not use them."""
     ends = commits(log)
     wal = of(changed(log, page_of(ends[commit]) + 100))
     assert (wal.taken, wal.lost) == (ends[commit - 1] + 1 if commit else 0, True)
@@ -127,7 +127,7 @@ def test_damage_in_a_stored_checksum_spoils_two_frames(log: bytes) -> None:
 
 @pytest.mark.parametrize("at", range(HEADER))
 def test_a_log_with_a_damaged_header_is_read_by_its_frames(log: bytes, at: int) -> None:
-    """SQLite takes none of them, whichever byte it is."""
+    """SQLite uses none of them, whichever byte it is."""
     wal = of(changed(log, at))
     assert (wal.taken, wal.lost) == (0, True)
     assert wal.committed == len(of(log).frames)
@@ -136,8 +136,8 @@ def test_a_log_with_a_damaged_header_is_read_by_its_frames(log: bytes, at: int) 
     assert good == [not first, *[True] * (len(good) - 1)]
 
 
-def test_a_log_that_was_begun_again_ends_where_the_old_one_shows(tmp_path: Path) -> None:
-    """Frames from before have another salt, and are in the file already."""
+def test_a_restarted_log_ends_at_frames_of_the_old_one(tmp_path: Path) -> None:
+    """Old frames have another salt, and are in the file already."""
     path = tmp_path / "a.sqlite"
     with closing(sqlite3.connect(path, isolation_level=None)) as db:
         db.execute("PRAGMA journal_mode = WAL")
@@ -153,8 +153,8 @@ def test_a_log_that_was_begun_again_ends_where_the_old_one_shows(tmp_path: Path)
     assert wal.usable == wal.taken
 
 
-def test_a_log_of_large_words_is_read_as_well(log: bytes) -> None:
-    """Checksums are of big-endian words where such a machine has written them."""
+def test_a_big_endian_log_is_read_too(log: bytes) -> None:
+    """Its checksums are of big-endian words, as from such a machine."""
     from struct import pack
 
     from bat2influx.delivery.disk_wal import _checksum
@@ -171,8 +171,8 @@ def test_a_log_of_large_words_is_read_as_well(log: bytes) -> None:
     assert of(changed(made, 5)).committed == of(log).committed
 
 
-def test_a_log_of_other_pages_is_not_ours(log: bytes) -> None:
-    """SQLite has its way with it."""
+def test_a_log_with_another_page_size_is_ignored(log: bytes) -> None:
+    """SQLite handles it."""
     from struct import pack
 
     from bat2influx.delivery.disk_wal import _checksum
@@ -183,7 +183,7 @@ def test_a_log_of_other_pages_is_not_ours(log: bytes) -> None:
 
 
 def test_zeros_are_no_log(log: bytes) -> None:
-    """Though zeros are the checksum of zeros; what is behind them is found."""
+    """Although zeros have the checksum of zeros; later frames are found."""
     wal = of(bytes(50_000))
     assert (wal.committed, wal.taken, wal.usable) == (0, 0, 0)
     wal = of(bytes(HEADER + 2 * FRAME) + log[HEADER + 2 * FRAME :])
@@ -192,7 +192,7 @@ def test_zeros_are_no_log(log: bytes) -> None:
 
 
 def test_found_a_large_log_was_read_in_one_piece(log: bytes) -> None:
-    """It is read frame by frame, whatever its header is like, and each frame is a step."""
+    """It is read frame by frame, whatever its header is, and each frame is a step."""
     for content in (log, changed(log, 0)):
         reads: list[int] = []
 
@@ -207,10 +207,10 @@ def test_found_a_large_log_was_read_in_one_piece(log: bytes) -> None:
         assert max(reads, default=0) <= SIZE
 
 
-def test_a_log_beyond_all_measure_is_looked_at_up_to_a_bound(
+def test_a_very_large_log_is_read_up_to_a_bound(
     log: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """SQLite has its way with what follows."""
+    """SQLite handles the rest."""
     end = commits(log)[2] + 1
     monkeypatch.setattr(disk_wal, "MOST_FRAMES", end)
     wal = of(log)

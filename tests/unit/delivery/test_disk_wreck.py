@@ -1,4 +1,4 @@
-"""What is found in a damaged file: which version of a page counts, which rows, and what is lost."""
+"""Recovery from a damaged file: which version of a page counts, which rows, and the losses."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ HEADER, FRAME = 32, 24 + SIZE
 
 @pytest.fixture(autouse=True)
 def text(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have rows be of text, as those of format 1 are: damage is done to what is seen in it."""
+    """Store rows as text, as in format 1, so that damage can be done to visible data."""
     store_text(monkeypatch)
 
 
 def wreck_of(path: Path) -> tuple[list[int], list[int], int, int]:
-    """Return the stamps of all waiting and all rejected lines, and how many of each are lost."""
+    """Return the timestamps of all queued and rejected lines, and how many of each are lost."""
     with closing(Pages(path)) as pages:
         wreck = Wreck(pages)
         for _ in wreck.search():
@@ -46,7 +46,7 @@ def wreck_of(path: Path) -> tuple[list[int], list[int], int, int]:
 
 @contextmanager
 def scanned(path: Path) -> Iterator[Pages]:
-    """Return the pages, of which the versions are known."""
+    """Return the pages with known versions."""
     with closing(Pages(path)) as pages:
         for _ in pages.scan():
             pass
@@ -54,7 +54,7 @@ def scanned(path: Path) -> Iterator[Pages]:
 
 
 def stamps(*parts: tuple[int, int]) -> list[int]:
-    """Return the stamps from each first to each last but one."""
+    """Return the timestamps from each first to each last but one."""
     return [stamp for first, end in parts for stamp in range(first, end)]
 
 
@@ -75,7 +75,7 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def killed(tmp_path: Path) -> Path:
-    """A spool of which all is in the WAL, as a kill leaves it: a row in each commit."""
+    """A spool with all data in the WAL, as after a kill: one row per commit."""
     state = tmp_path / "before"
     queue = queue_in(state)
     for number in range(0, 120, 10):
@@ -86,7 +86,7 @@ def killed(tmp_path: Path) -> Path:
 
 
 def page_with(path: Path, stamp: int) -> int:
-    """Return the number of the page that waits with this stamp in it."""
+    """Return the number of the page with the queued line of this timestamp."""
     content = path.read_bytes()
     with scanned(path) as pages:
         live = {image for rank, image in pages.images() if rank is Rank.LIVE}
@@ -101,14 +101,14 @@ def page_with(path: Path, stamp: int) -> int:
 # Files without a WAL
 
 
-def test_a_good_file_has_all_that_waits_and_nothing_else(path: Path) -> None:
-    """What was settled is in free pages, and is not taken."""
+def test_a_good_file_has_all_queued_lines_and_no_others(path: Path) -> None:
+    """Settled lines are in free pages, and are not used."""
     assert b" 100\n" in path.read_bytes()
     assert wreck_of(path) == (stamps((420, 1000)), stamps((400, 420)), 0, 0)
 
 
-def test_a_page_that_is_gone_takes_its_own_rows_along(path: Path) -> None:
-    """How many lines that are, the numbers around it say."""
+def test_a_lost_page_loses_its_own_rows(path: Path) -> None:
+    """The numbers around it show how many lines."""
     number = page_with(path, 600)
     disk.change(path, (number - 1) * SIZE, bytes(SIZE))
     waiting, _, lost, _ = wreck_of(path)
@@ -120,7 +120,7 @@ def test_a_page_that_is_gone_takes_its_own_rows_along(path: Path) -> None:
 
 
 def test_pages_between_root_and_leaves_are_not_needed(path: Path) -> None:
-    """Nor is the header; without them nobody knows what was settled, and what fits is taken."""
+    """Nor is the header; without them settled lines are unknown, and all that fits is used."""
     with closing(sqlite3.connect(path)) as db:
         assert db.execute("SELECT rootpage FROM sqlite_schema").fetchall() == [(2,), (3,)]
     disk.change(path, 0, bytes(2 * SIZE))
@@ -131,7 +131,7 @@ def test_pages_between_root_and_leaves_are_not_needed(path: Path) -> None:
 
 @pytest.mark.parametrize("stamp", [420, 990], ids=["oldest", "newest"])
 def test_an_altered_row_at_an_end_is_counted(path: Path, stamp: int) -> None:
-    """Its number joins on to those that are left, and it still says how many lines it has."""
+    """Its number continues the others, and its count of lines is readable."""
     place = path.read_bytes().index(b" %d\n" % (stamp + 5), (page_with(path, stamp) - 1) * SIZE)
     disk.change(path, place, b"x")
     waiting, _, lost, _ = wreck_of(path)
@@ -139,8 +139,8 @@ def test_an_altered_row_at_an_end_is_counted(path: Path, stamp: int) -> None:
     assert lost == 10
 
 
-def test_a_file_of_altered_rows_alone_counts_them(tmp_path: Path) -> None:
-    """Though none is left to which their numbers could join on."""
+def test_a_file_with_only_altered_rows_counts_them(tmp_path: Path) -> None:
+    """Although there is no row whose numbers they continue."""
     queue = queue_in(tmp_path)
     queue.append(lines(0, 3))
     queue.close()
@@ -149,8 +149,8 @@ def test_a_file_of_altered_rows_alone_counts_them(tmp_path: Path) -> None:
     assert wreck_of(path) == ([], [], 3, 0)
 
 
-def test_pages_in_each_others_place_are_found(path: Path) -> None:
-    """Where a row stands does not matter; what is there twice is taken once."""
+def test_swapped_pages_are_found(path: Path) -> None:
+    """The place of a row does not matter; duplicates are used once."""
     content = path.read_bytes()
     one, two = ((page_with(path, stamp) - 1) * SIZE for stamp in (500, 900))
     disk.change(path, one, content[two : two + SIZE])
@@ -162,8 +162,8 @@ def test_pages_in_each_others_place_are_found(path: Path) -> None:
     assert len(waiting) + lost == 580
 
 
-def test_a_live_page_that_the_free_list_names_is_read(path: Path) -> None:
-    """With that of which it has the place, what was settled may come along."""
+def test_a_live_page_in_the_free_list_is_read(path: Path) -> None:
+    """With the page whose place it has, settled lines may be recovered, too."""
     content = path.read_bytes()
     trunk = (int.from_bytes(content[32:36], "big") - 1) * SIZE
     disk.change(path, trunk + 8, page_with(path, 700).to_bytes(4, "big"))
@@ -173,7 +173,7 @@ def test_a_live_page_that_the_free_list_names_is_read(path: Path) -> None:
 
 
 def test_a_live_page_in_the_place_of_a_free_one_is_read(path: Path) -> None:
-    """Though it has the oldest of what waits: the left edge of the tree does not agree."""
+    """Although it has the oldest queued line: the left edge of the tree does not agree."""
     content = path.read_bytes()
     trunk = (int.from_bytes(content[32:36], "big") - 1) * SIZE
     free = (int.from_bytes(content[trunk + 8 : trunk + 12], "big") - 1) * SIZE
@@ -183,8 +183,8 @@ def test_a_live_page_in_the_place_of_a_free_one_is_read(path: Path) -> None:
     assert {*stamps((420, 1000))} <= {*wreck_of(path)[0]}
 
 
-def test_a_table_with_nothing_in_it_has_nothing(tmp_path: Path) -> None:
-    """What was settled, all of it, does not come back."""
+def test_an_empty_table_has_no_lines(tmp_path: Path) -> None:
+    """Settled lines do not come back."""
     queue = queue_in(tmp_path)
     for number in range(0, 1000, 10):
         queue.append(lines(number, number + 10, 90))
@@ -196,16 +196,14 @@ def test_a_table_with_nothing_in_it_has_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("length", [0, 1, 99, SIZE, 2 * SIZE + 1])
-def test_a_file_that_is_cut_off_has_what_is_left(path: Path, length: int) -> None:
-    """Missing bytes are zeros; a file without a byte is one without a page."""
+def test_a_truncated_file_has_its_remaining_lines(path: Path, length: int) -> None:
+    """Missing bytes are zeros; a file without a byte has no page."""
     os.truncate(path, length)
     assert wreck_of(path)[0] == []
 
 
-def test_a_sector_that_cannot_be_read_is_one_of_zeros(
-    path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """What is around it is saved."""
+def test_an_unreadable_sector_counts_as_zeros(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The rows around it are recovered."""
     bad = (page_with(path, 600) - 1) * SIZE
     pread = os.pread
 
@@ -220,8 +218,8 @@ def test_a_sector_that_cannot_be_read_is_one_of_zeros(
     assert 600 not in waiting
 
 
-def test_files_are_closed_where_one_cannot_be_opened(path: Path) -> None:
-    """As all files are in the end."""
+def test_files_are_closed_if_one_cannot_be_opened(path: Path) -> None:
+    """As all files are at the end."""
     disk_format.companion(path, "-wal").symlink_to("/proc/self/mem/nowhere")
     open_files = len([*OPEN_FILES.iterdir()])
     with scanned(path) as pages:  # a link to nothing is no WAL
@@ -237,23 +235,23 @@ def test_files_are_closed_where_one_cannot_be_opened(path: Path) -> None:
 # The WAL
 
 
-def test_what_is_newest_is_in_the_wal(killed: Path) -> None:
-    """The file may be damaged where the WAL has its pages."""
+def test_the_newest_versions_are_in_the_wal(killed: Path) -> None:
+    """The file may be damaged at pages that the WAL has."""
     assert killed.stat().st_size < disk_format.companion(killed, "-wal").stat().st_size
     disk.change(killed, 0, bytes(killed.stat().st_size))
     assert wreck_of(killed) == (stamps((0, 120)), [], 0, 0)
 
 
 @pytest.mark.parametrize("frame", [2, 5, 9])
-def test_a_damaged_frame_takes_no_later_one_along(killed: Path, frame: int) -> None:
-    """Rows of the frame before it on the same page take the place of its own."""
+def test_a_damaged_frame_does_not_affect_later_ones(killed: Path, frame: int) -> None:
+    """Rows of the previous frame of the same page replace its own."""
     wal = disk_format.companion(killed, "-wal")
     disk.change(wal, HEADER + frame * FRAME + 24, bytes(SIZE))
     assert wreck_of(killed) == (stamps((0, 120)), [], 0, 0)
 
 
 def test_a_frame_with_the_number_of_another_page_hides_none(killed: Path) -> None:
-    """Neither the rows of that page, nor those that go on in it."""
+    """Neither the rows of that page, nor those that continue in it."""
     wal = disk_format.companion(killed, "-wal")
     content = wal.read_bytes()
     first = HEADER + 2 * FRAME
@@ -263,7 +261,7 @@ def test_a_frame_with_the_number_of_another_page_hides_none(killed: Path) -> Non
 
 
 def test_versions_of_a_page_are_ranked(killed: Path) -> None:
-    """The newest is live, what is behind a damaged one older, and the rest past."""
+    """The newest is live, the one before a damaged one older, and the rest past."""
     with scanned(killed) as pages:
         before = sorted(pages.images(), key=lambda each: each[1])
     assert [rank for rank, _ in before].count(Rank.OLDER) == 0
@@ -332,16 +330,16 @@ def rows(*given: tuple[int, int, str]) -> tuple[list[int], list[int], Callable[[
         ([(1, 5, "a"), (5, 9, "B!"), (5, 9, "C"), (9, 12, "d")], "aCd"),
     ],
 )
-def test_all_live_rows_are_taken_and_of_the_others_what_fits(
+def test_all_live_rows_are_used_and_fitting_others(
     given: list[tuple[int, int, str]], taken: str
 ) -> None:
-    """In the order of their numbers; of equal ones one."""
+    """In the order of their numbers; duplicates once."""
     found: Iterator[DiskRow] = merged(*rows(*given))
     assert "".join(row.lines[0].decode() for row in found) == taken
 
 
-def test_a_row_that_was_moved_to_another_version_is_not_taken_twice(path: Path) -> None:
-    """Numbers and lines are compared, and no place."""
+def test_a_row_moved_to_another_version_is_not_used_twice(path: Path) -> None:
+    """Numbers and lines are compared, not places."""
     content = path.read_bytes()
     page = page_with(path, 800)
     with path.open("ab") as file:
@@ -349,8 +347,8 @@ def test_a_row_that_was_moved_to_another_version_is_not_taken_twice(path: Path) 
     assert wreck_of(path)[0] == stamps((420, 1000))
 
 
-def test_two_rows_of_one_number_are_both_saved(tmp_path: Path) -> None:
-    """A damaged tree may have had a number given twice."""
+def test_two_rows_with_one_number_are_both_recovered(tmp_path: Path) -> None:
+    """A damaged tree may have caused a number to be used twice."""
     path = tmp_path / "spool.sqlite"
     disk_format.create(path).close()
     contents = []
@@ -364,7 +362,7 @@ def test_two_rows_of_one_number_are_both_saved(tmp_path: Path) -> None:
 
 
 def test_found_a_live_row_hid_the_merged_one_that_had_its_lines() -> None:
-    """Of a row that is not live those lines are taken whose numbers are missing, and no others."""
+    """From a row that is not live, the lines with missing numbers are used, and no others."""
     made = {key: DiskRow(key >> 64, [], b"", 0) for key in (4 << 64, 1 << 64 | 1, 2 << 64 | 2)}
     made = {
         key: row._replace(lines=[b"%d" % n for n in range(row.number, end)])

@@ -1,4 +1,4 @@
-"""What the main thread sees of the delivery, with what the keeper has not put into the queues."""
+"""The figures for the main thread, with lines that the keeper has not put into the queues."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ AWAY, STUCK = Trouble("database", "away"), Trouble("inbox overflow", "stuck")
         (110, 100, 4, 101),
     ],
 )
-def test_each_line_that_came_is_in_one_place(
+def test_each_line_is_counted_in_one_place(
     came: int, lost: int, waiting: int, dropped: int
 ) -> None:
-    """In the queues, on the way to them, or dropped before it was there."""
+    """In the queues, on the way to them, or dropped before."""
     published = Figures(accepted=3, waiting=4, on_disk=2, rejected=2, dropped=1, taken_in=10)
     seen = published.with_inbox(came, lost, None)
     assert (seen.waiting, seen.dropped) == (waiting, dropped)
@@ -31,7 +31,7 @@ def test_each_line_that_came_is_in_one_place(
 
 
 def test_a_trouble_of_the_inbox_comes_last() -> None:
-    """After what the keeper has published; without one nothing is added."""
+    """After those that the keeper has published."""
     published = Figures(troubles=(AWAY,))
     assert published.with_inbox(0, 0, None).troubles == (AWAY,)
     assert published.with_inbox(0, 0, STUCK).troubles == (AWAY, STUCK)

@@ -26,7 +26,7 @@ ROOM = 300_000  # bytes; for some thousand lines, in memory and on disk
 
 
 class Made(NamedTuple):
-    """A queue, and how to look at what it keeps as rejected."""
+    """A queue, and a function that returns its rejected lines."""
 
     queue: LineQueue[Any]
     rejected: Callable[[], list[tuple[bytes, str]]]
@@ -56,7 +56,7 @@ def made(request: pytest.FixtureRequest, tmp_path: Path) -> Made:
 
 
 def lines(first: int, last: int) -> list[bytes]:
-    """Return lines with the stamps first to last - 1."""
+    """Return lines with the timestamps first to last - 1."""
     return [b"dc V=1.0%b %d" % (padding(n, 8), n) for n in range(first, last)]
 
 
@@ -72,8 +72,8 @@ def batch_of(queue: LineQueue[Any], most: int = 10**6) -> Any:
     return batch
 
 
-def test_nothing_waits_in_an_empty_queue(made: Made) -> None:
-    """There is no batch, and every figure is 0; to append nothing changes nothing."""
+def test_an_empty_queue_has_no_lines(made: Made) -> None:
+    """There is no batch, and every figure is 0; appending nothing changes nothing."""
     queue = made.queue
     queue.append([])
     assert queue.next_batch(10) is None
@@ -81,8 +81,8 @@ def test_nothing_waits_in_an_empty_queue(made: Made) -> None:
     assert found == (0, 0, 0, 0, 0)
 
 
-def test_a_batch_is_shown_and_not_taken(made: Made) -> None:
-    """Until it is settled the same batch is shown, of no more lines than were asked for."""
+def test_a_batch_is_shown_and_not_removed(made: Made) -> None:
+    """The same batch is shown until it is settled, with no more lines than requested."""
     made.queue.append(lines(0, 500))
     assert made.queue.next_batch(3) == made.queue.next_batch(3)
     assert batch_of(made.queue, 3).lines == tuple(lines(0, 3))
@@ -92,7 +92,7 @@ def test_a_batch_is_shown_and_not_taken(made: Made) -> None:
 
 @pytest.mark.parametrize("size", [1, 7, 9, 10, 200, 450, 1000])
 def test_batches_of_any_size_drain_it(made: Made, size: int) -> None:
-    """Each line comes once, in order, wherever batches end; numbers go on from one to the next."""
+    """Each line comes once, in order, wherever batches end; numbers continue."""
     made.queue.append(lines(0, 9))
     made.queue.append(lines(9, 470))
     brought: list[bytes] = []
@@ -106,8 +106,8 @@ def test_batches_of_any_size_drain_it(made: Made, size: int) -> None:
     assert brought == lines(0, 470)
 
 
-def test_what_is_undecided_keeps_its_place(made: Made) -> None:
-    """Lines to be sent again come before those that came later, in their order."""
+def test_undecided_lines_keep_their_place(made: Made) -> None:
+    """Lines to send again come before later ones, in their order."""
     queue = made.queue
     queue.append(lines(0, 5))
     batch = batch_of(queue, 4)
@@ -117,8 +117,8 @@ def test_what_is_undecided_keeps_its_place(made: Made) -> None:
     assert made.rejected() == [(*lines(2, 3), "bad")]
 
 
-def test_the_oldest_go_at_the_bound(made: Made) -> None:
-    """What goes is counted, and most of the room is used."""
+def test_the_oldest_are_dropped_at_the_bound(made: Made) -> None:
+    """They are counted, and most of the space is used."""
     queue = made.queue
     for number in range(0, 30_000, 100):
         queue.append(lines(number, number + 100))
@@ -130,8 +130,10 @@ def test_the_oldest_go_at_the_bound(made: Made) -> None:
 
 
 @pytest.mark.parametrize("stored", [True, False])
-def test_what_goes_while_it_is_sent_is_lost_only_if_it_fails(made: Made, stored: bool) -> None:
-    """A line that had to go while under way is counted as dropped once, or not if it is stored."""
+def test_a_line_dropped_while_it_is_sent_is_lost_only_if_sending_fails(
+    made: Made, stored: bool
+) -> None:
+    """It is counted as dropped once, or not at all if it is stored."""
     queue = made.queue
     queue.append(lines(0, 50))
     batch = batch_of(queue)
@@ -145,8 +147,8 @@ def test_what_goes_while_it_is_sent_is_lost_only_if_it_fails(made: Made, stored:
 
 
 @pytest.mark.parametrize("way", ["settle", "reject"])
-def test_the_rejected_have_a_bound_and_a_count_of_their_own(made: Made, way: str) -> None:
-    """Of them too the oldest go; no value that waits is dropped for them, or counted with them."""
+def test_rejected_lines_have_a_separate_bound_and_count(made: Made, way: str) -> None:
+    """The oldest of them are dropped, too, but no queued line is."""
     queue = made.queue
     queue.append(lines(0, 500))
     for number in range(500, 20_500, 500):
@@ -164,8 +166,8 @@ def test_the_rejected_have_a_bound_and_a_count_of_their_own(made: Made, way: str
     assert (len(queue), queue.dropped) == (500, 0)
 
 
-def test_stamps_go_with_a_clock_that_is_set(made: Made) -> None:
-    """Of the lines in a range of numbers; none of another generation, nor where there is none."""
+def test_timestamps_are_corrected_when_the_clock_is_set(made: Made) -> None:
+    """In a range of numbers; none of another generation, and none without a timestamp."""
     queue = made.queue
     queue.append(lines(100, 110))
     batch = batch_of(queue)
@@ -186,42 +188,42 @@ def test_stamps_go_with_a_clock_that_is_set(made: Made) -> None:
 
 
 class InMemory(QueueAccount):
-    """A queue in memory, with little or much room."""
+    """A queue in memory, with little or much space."""
 
     real: MemoryQueue
 
     @initialize(max_size=st.sampled_from([1000, 20_000, 10**7]))
     def begin(self, max_size: int) -> None:
-        """It is made."""
+        """Create it."""
         self.real = MemoryQueue(max_size)
 
     def waiting_now(self) -> list[bytes]:
-        """Return the lines that wait."""
+        """Return the queued lines."""
         return [*self.real.oldest(self.real.end)]
 
     def rejected_now(self) -> list[tuple[bytes, str]]:
-        """Return what is kept as rejected."""
+        """Return the quarantined lines."""
         return [(each.line, each.reason) for each in self.real.rejected]
 
 
 class OnDisk(QueueAccount):
-    """A queue on disk, with little or much room."""
+    """A queue on disk, with little or much space."""
 
     real: DiskQueue
 
     @initialize(max_size=st.sampled_from([0, 400_000, 10**7]))
     def begin(self, max_size: int) -> None:
-        """It is made."""
+        """Create it."""
         self.directory = Path(tempfile.mkdtemp(prefix="line-queue-"))
         self.real = DiskQueue(self.directory, max_size, patience=0.0, linger=1e6)
 
     def waiting_now(self) -> list[bytes]:
-        """Return the lines that wait."""
+        """Return the queued lines."""
         with closing(DiskReader(self.directory)) as reader:
             return [*reader.lines()]
 
     def rejected_now(self) -> list[tuple[bytes, str]]:
-        """Return what is kept as rejected."""
+        """Return the quarantined lines."""
         with closing(DiskReader(self.directory)) as reader:
             return [(each.line, each.reason) for each in reader.rejected()]
 
@@ -231,7 +233,7 @@ class OnDisk(QueueAccount):
         return [each for reason in reasons for each in rejected if each.reason == reason]
 
     def teardown(self) -> None:
-        """In the end its files are no more."""
+        """Remove its files at the end."""
         try:
             super().teardown()
         finally:

@@ -1,4 +1,4 @@
-"""The queue in memory: its bounds, and what it takes. The rest is in test_line_queue.py."""
+"""The queue in memory: its bounds and its memory. The rest is in test_line_queue.py."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from bat2influx.influx.outcome import RejectedLine
 
 
 def line(number: int, length: int = 30) -> bytes:
-    """Return a line that tells by its number when it came."""
+    """Return a line with its number."""
     return b"%d" % number + b" " * length
 
 
 def test_a_line_larger_than_the_bound_is_dropped() -> None:
-    """What can never fit does not keep the spool from working."""
+    """It does not block the spool."""
     spool = MemoryQueue(200)
     spool.append([b"x" * 500])
     spool.append([b"y"])
     assert (len(spool), spool.dropped, spool.size) == (1, 1, 1 + OVERHEAD)
 
 
-def test_rejected_rows_are_counted_and_the_newest_kept() -> None:
-    """Of the rows rejected, memory holds a bounded number."""
+def test_rejected_lines_are_counted_and_the_newest_kept() -> None:
+    """Memory holds a bounded number of them."""
     spool = MemoryQueue(10**9)
     for number in range(3):
         spool.append([line(n) for n in range(REJECTED_KEPT)])
@@ -34,8 +34,8 @@ def test_rejected_rows_are_counted_and_the_newest_kept() -> None:
     assert {row.reason for row in spool.rejected} == {"reason 2"}
 
 
-def test_the_bound_is_on_what_lines_really_take() -> None:
-    """The memory that Python takes for the lines of a full spool is at most a tenth more."""
+def test_the_bound_is_close_to_the_real_memory() -> None:
+    """Python takes at most a tenth more for the lines of a full spool."""
     tracemalloc.start()
     try:
         spool = MemoryQueue(4_000_000)

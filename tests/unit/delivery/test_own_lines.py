@@ -1,4 +1,4 @@
-"""What waits and the clock: which stamps go with it when it is set, and what is held until then."""
+"""Queued lines and the clock: which timestamps are corrected, and which lines are held back."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ MANY = 50_000
 
 
 def lines(*stamps: int) -> list[bytes]:
-    """Return a line for each stamp."""
+    """Return a line for each timestamp."""
     return [b"dc Soc=5.5 %d" % stamp for stamp in stamps]
 
 
 def stamps(batch: object) -> list[int]:
-    """Return the stamps of a batch, oldest first."""
+    """Return the timestamps of a batch, oldest first."""
     return [int(line.rsplit(b" ", 1)[1]) for line in getattr(batch, "lines", ())]
 
 
 def make(directory: Path, fresh: float) -> Spool:
-    """Return an open spool; what is `fresh` (s) stays in memory."""
+    """Return an open spool; lines stay in memory for `fresh` s."""
     made = Spool(MemoryQueue(10**8), DiskQueue(directory, 10**8, linger=0.0), fresh=fresh)
     made.open()
     return made
@@ -41,20 +41,20 @@ def make(directory: Path, fresh: float) -> Spool:
 
 @pytest.fixture
 def in_memory(tmp_path: Path) -> Iterator[Spool]:
-    """A spool that puts nothing on disk by itself."""
+    """A spool that writes nothing to disk by itself."""
     with closing(make(tmp_path, 1e9)) as made:
         yield made
 
 
 @pytest.fixture
 def on_disk(tmp_path: Path) -> Iterator[Spool]:
-    """A spool that puts all on disk as soon as it is asked to."""
+    """A spool that writes all lines to disk at once."""
     with closing(make(tmp_path, 0.0)) as made:
         yield made
 
 
 def drained(spool: Spool) -> list[int]:
-    """Take all that waits out, accepted; return the stamps in order of time."""
+    """Remove all lines as accepted; return their timestamps in order of time."""
     found: list[int] = []
     while (batch := spool.next_batch(MANY)) is not None:
         found += stamps(batch)
@@ -63,23 +63,23 @@ def drained(spool: Spool) -> list[int]:
 
 
 @pytest.mark.parametrize(("before", "step", "after"), [(5, 7, 12), (5, -7, -2), (0, HOUR, HOUR)])
-def test_a_stamp_is_moved_and_nothing_else(before: int, step: int, after: int) -> None:
+def test_only_the_timestamp_is_changed(before: int, step: int, after: int) -> None:
     """Names with blanks and the value stay as they are."""
     assert (
         moved(rb"d\ c,t=a\ b So\ c=5.5 %d" % before, step) == rb"d\ c,t=a\ b So\ c=5.5 %d" % after
     )
 
 
-def test_what_waits_in_memory_goes_with_the_clock(in_memory: Spool) -> None:
-    """What comes afterwards has its stamps from the new clock already."""
+def test_lines_in_memory_are_corrected(in_memory: Spool) -> None:
+    """Later lines have timestamps of the new clock."""
     in_memory.append(lines(1, 2, 3))
     assert in_memory.shift(HOUR) == 3
     in_memory.append(lines(HOUR + 4))
     assert drained(in_memory) == [HOUR + 1, HOUR + 2, HOUR + 3, HOUR + 4]
 
 
-def test_what_waits_on_disk_goes_with_the_clock(on_disk: Spool) -> None:
-    """Once for each step, in either direction; in order with what comes later."""
+def test_lines_on_disk_are_corrected(on_disk: Spool) -> None:
+    """Once for each step, in either direction, in order with later lines."""
     for at in range(0, MANY, 500):
         on_disk.append(lines(*range(at, at + 500)))
         on_disk.keep()
@@ -91,8 +91,8 @@ def test_what_waits_on_disk_goes_with_the_clock(on_disk: Spool) -> None:
     assert drained(on_disk) == [HOUR + at - 7 for at in range(MANY + 1)]
 
 
-def test_what_was_on_disk_before_the_process_keeps_its_stamps(tmp_path: Path) -> None:
-    """Another boot may have had another clock; nobody knows how wrong that was."""
+def test_lines_of_an_earlier_process_keep_their_timestamps(tmp_path: Path) -> None:
+    """Another boot may have had another clock, whose error is unknown."""
     with closing(make(tmp_path, 0.0)) as before:
         before.append(lines(1, 2))
     with closing(make(tmp_path, 0.0)) as after:
@@ -105,10 +105,10 @@ def test_what_was_on_disk_before_the_process_keeps_its_stamps(tmp_path: Path) ->
 @pytest.mark.parametrize("kept", [False, True])
 @pytest.mark.parametrize("in_doubt", [False, True])
 @pytest.mark.parametrize("from_disk", [False, True])
-def test_the_batch_under_way_follows_unless_it_may_be_stored(
+def test_the_batch_being_sent_is_corrected_unless_it_may_be_stored(
     tmp_path: Path, kept: bool, in_doubt: bool, from_disk: bool
 ) -> None:
-    """When an answer was lost its lines keep their stamps, for there would be second rows."""
+    """After a lost answer its lines keep their timestamps, because they would be stored twice."""
     with closing(make(tmp_path, 0.0)) as spool:
         spool.append(lines(1, 2))
         if from_disk:
@@ -125,8 +125,8 @@ def test_the_batch_under_way_follows_unless_it_may_be_stored(
 
 
 @pytest.mark.parametrize("from_disk", [False, True])
-def test_what_may_be_stored_stays_so_for_later_steps(tmp_path: Path, from_disk: bool) -> None:
-    """Also when it has gone to disk since, with what nobody has had."""
+def test_lines_that_may_be_stored_stay_so_for_later_steps(tmp_path: Path, from_disk: bool) -> None:
+    """Also after they were written to disk together with other lines."""
     with closing(make(tmp_path, 0.0)) as spool:
         spool.append(lines(1, 2))
         if from_disk:
@@ -142,8 +142,8 @@ def test_what_may_be_stored_stays_so_for_later_steps(tmp_path: Path, from_disk: 
         assert drained(spool) == [1, 2, HOUR + 3 + 5, HOUR + 4 + 5]
 
 
-def test_what_is_sent_again_though_it_is_stored_keeps_its_stamps(on_disk: Spool) -> None:
-    """A batch that went to disk behind others while it was under way."""
+def test_stored_lines_that_are_sent_again_keep_their_timestamps(on_disk: Spool) -> None:
+    """A batch that was written to disk after others while it was being sent."""
     on_disk.append(lines(1))
     on_disk.keep()
     on_disk.append(lines(2))
@@ -156,8 +156,8 @@ def test_what_is_sent_again_though_it_is_stored_keeps_its_stamps(on_disk: Spool)
     assert drained(on_disk) == [2, HOUR + 1]
 
 
-def test_of_a_batch_partly_stored_the_rest_follows(in_memory: Spool) -> None:
-    """The accepted and the rejected lines are gone, and the undecided ones move."""
+def test_undecided_lines_of_a_batch_are_corrected(in_memory: Spool) -> None:
+    """Accepted and rejected lines are removed."""
     in_memory.append(lines(1, 2, 3, 4))
     batch = in_memory.next_batch(4)
     assert batch
@@ -167,8 +167,8 @@ def test_of_a_batch_partly_stored_the_rest_follows(in_memory: Spool) -> None:
 
 
 @disk.on_a_small_disk
-def test_a_disk_that_fails_meanwhile_is_made_up_for(tmp_path: Path) -> None:
-    """Until the stamps on disk are moved nothing is sent from there."""
+def test_a_correction_on_a_failed_disk_is_made_later(tmp_path: Path) -> None:
+    """Until then no line is sent from disk."""
     time = [0.0]
     spool = Spool(
         MemoryQueue(10**8),
@@ -189,8 +189,8 @@ def test_a_disk_that_fails_meanwhile_is_made_up_for(tmp_path: Path) -> None:
     spool.close()
 
 
-def test_while_the_clock_is_awaited_fresh_values_wait_in_memory(tmp_path: Path) -> None:
-    """What is on disk from before is sent meanwhile; at an end they are put on disk."""
+def test_fresh_values_stay_in_memory_until_the_clock_is_right(tmp_path: Path) -> None:
+    """Older lines on disk are sent; at an end all are written to disk."""
     with closing(make(tmp_path, 0.0)) as before:
         before.append(lines(1))
     with closing(make(tmp_path, 0.0)) as spool:
@@ -205,8 +205,8 @@ def test_while_the_clock_is_awaited_fresh_values_wait_in_memory(tmp_path: Path) 
         assert drained(after) == [HOUR + 2]
 
 
-def test_what_came_in_1970_goes_nowhere(tmp_path: Path) -> None:
-    """Not even to disk at the end; but once the clock is set, all of it is right."""
+def test_values_of_1970_are_not_sent_or_stored(tmp_path: Path) -> None:
+    """Not even on disk at the end; but once the clock is set, all are corrected."""
     spool = make(tmp_path, 0.0)
     spool.hold = Hold.UNSET
     spool.append(lines(1, 2))
@@ -219,7 +219,7 @@ def test_what_came_in_1970_goes_nowhere(tmp_path: Path) -> None:
 
 
 def test_ranges_of_own_lines() -> None:
-    """They grow at the end, lose parts, and begin anew with another file."""
+    """They grow at the end, lose parts, and start again with another file."""
     own = OwnLines()
     own.add(1, 10, 20)
     own.add(1, 20, 30)

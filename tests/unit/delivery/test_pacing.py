@@ -1,4 +1,4 @@
-"""When the next request may leave."""
+"""When the next request may be sent."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from bat2influx.delivery.pacing import AT_ONCE, DISTANCE, MOST, Pacing
 
 
 def sent(came: list[float], takes: float) -> list[float]:
-    """Return when requests begin, each with what has come until then; each `takes` so many s."""
+    """Return when requests begin, each with the values so far; each `takes` so many s."""
     pacing, begun, free, left = Pacing(), list[float](), 0.0, list(came)
     while left:
         now = max(left[0], free, pacing.next_at())
@@ -26,18 +26,18 @@ def sent(came: list[float], takes: float) -> list[float]:
 
 
 @pytest.mark.parametrize("takes", [0.002, 0.03, 0.9])
-def test_lone_values_leave_at_once(takes: float) -> None:
+def test_single_values_are_sent_at_once(takes: float) -> None:
     """However slow the server is."""
     assert sent([0.0, 1.0, 2.0, 3.0], takes) == [0.0, 1.0, 2.0, 3.0]
 
 
-def test_the_rest_of_a_tick_leaves_at_once_too() -> None:
-    """As soon as the first of it is stored."""
+def test_the_rest_of_a_tick_is_sent_at_once_too() -> None:
+    """As soon as its first value is stored."""
     tick = [0.0, 0.001, 0.0015, 0.002]
     assert sent([*tick, *(1.0 + each for each in tick)], 0.003) == [0.0, 0.003, 1.0, 1.003]
 
 
-def test_those_of_a_load_gather() -> None:
+def test_values_under_load_gather() -> None:
     """From the third request on."""
     begun = sent([n / 1000 for n in range(500)], 0.002)
     assert begun[:3] == [0.0, 0.002, 0.022]
@@ -48,19 +48,19 @@ def test_those_of_a_load_gather() -> None:
     ("takes", "distance"), [(0.005, DISTANCE), (0.03, 0.06), (0.08, MOST), (0.5, 0.5)]
 )
 def test_a_slow_server_has_time_for_others(takes: float, distance: float) -> None:
-    """Twice what it takes, 0.1 s at the most; one that takes longer is asked without a pause."""
+    """Twice its time, at most 0.1 s; with a slower server there is no pause."""
     begun = sent([n / 100 for n in range(1000)], takes)
     assert all(late - early == pytest.approx(distance) for early, late in pairwise(begun[1:]))
 
 
-def test_a_load_ends_where_nothing_left_for_a_while() -> None:
-    """Then the next leave at once again."""
+def test_a_load_ends_after_a_pause() -> None:
+    """Then the next requests are sent at once again."""
     early = [n / 1000 for n in range(100)]
     begun = sent([*early, 0.2, 0.203], 0.002)
     assert begun[-2:] == [0.2, 0.203]
 
 
-def test_what_was_is_forgotten_for_a_new_beginning() -> None:
+def test_forget_resets_the_pacing() -> None:
     """As with another database."""
     pacing = Pacing()
     for now in (0.0, 0.001, 0.002):
@@ -72,8 +72,8 @@ def test_what_was_is_forgotten_for_a_new_beginning() -> None:
 
 
 @given(st.lists(st.floats(0, 0.2), max_size=100), st.floats(0, 0.3))
-def test_no_value_waits_for_longer_than_it_has_to(gaps: list[float], takes: float) -> None:
-    """MOST, or for the request before; and only the first two of a row are close to one another."""
+def test_no_value_waits_longer_than_necessary(gaps: list[float], takes: float) -> None:
+    """MOST, or the previous request; only the first two of a row are close together."""
     came = [math.fsum(gaps[:n]) for n in range(len(gaps))]
     begun = sent(came, takes)
     for at in came:

@@ -1,4 +1,4 @@
-"""What is logged of the delivery, how often, and when that is over."""
+"""The log entries of the delivery: their content, their number, and their end."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ Make = Callable[..., Keeper]
 
 @pytest.fixture
 def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Make:
-    """Makes a keeper whose database answers as it is set to."""
+    """Creates a keeper whose database gives set answers."""
 
     def keeper(*answers: Answer, **parts: Any) -> Keeper:
         return Keeper(tmp_path / "state", monkeypatch, *answers, **parts)
@@ -46,7 +46,7 @@ def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Make:
 
 @pytest.fixture
 def logged(caplog: pytest.LogCaptureFixture) -> Callable[[], list[str]]:
-    """What was logged since the last time, each with the first letter of its level."""
+    """New log entries, each with the first letter of its level."""
     caplog.set_level(logging.INFO, "bat2influx")
 
     def new() -> list[str]:
@@ -68,8 +68,10 @@ def full(*_: object) -> None:
 # The database
 
 
-def test_a_database_that_fails_is_logged_once_and_so_is_its_end(make: Make, logged: Logged) -> None:
-    """With how often it was tried; another cause is logged, too."""
+def test_a_failing_database_is_logged_once_and_so_is_its_recovery(
+    make: Make, logged: Logged
+) -> None:
+    """With the number of attempts; another cause is logged, too."""
     keeper = make(fails(), fails(), fails(CLOSED), accepts, fresh=NEVER)
     keeper.put(0.0, 0, 1)
     keeper.run(100.0)
@@ -80,10 +82,10 @@ def test_a_database_that_fails_is_logged_once_and_so_is_its_end(make: Make, logg
     ]
 
 
-def test_what_is_wrong_is_database_first_and_then_disk(
+def test_troubles_are_the_database_first_and_then_the_disk(
     make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """For as long as it lasts."""
+    """As long as they last."""
     keeper = make(fails(retry_after=50.0), accepts)
     monkeypatch.setattr(keeper.disk_queue, "append", full)
     found: list[Sequence[str]] = []
@@ -99,7 +101,7 @@ def test_what_is_wrong_is_database_first_and_then_disk(
 def test_another_database_is_logged_by_its_own_name(
     make: Make, logged: Logged, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """What the old one failed with is over with the first values that the new one takes."""
+    """The old one's failure ends with the first values that the new one accepts."""
     keeper = make(fails(CLOSED, NEVER), fresh=NEVER)
     keeper.put(0.0, 0, 1)
     keeper.at(10.0, keeper.made.use, Writer(accepts, name="b"))
@@ -111,10 +113,8 @@ def test_another_database_is_logged_by_its_own_name(
     assert peers == ["a:8086", "b:8086"]
 
 
-def test_a_database_that_fails_every_second_time_does_not_fill_the_log(
-    make: Make, logged: Logged
-) -> None:
-    """The first few ends are told; then it is one episode until it has worked for 10 s."""
+def test_an_alternating_database_does_not_fill_the_log(make: Make, logged: Logged) -> None:
+    """The first recoveries are logged; then it is one episode until it has worked for 10 s."""
     keeper = make(*[fails(), accepts] * 100, accepts)
     for second in range(200):
         keeper.put(float(second), second, second + 1)
@@ -127,10 +127,10 @@ def test_a_database_that_fails_every_second_time_does_not_fill_the_log(
     assert (keeper.made.figures.troubles, keeper.made.figures.accepted) == ((), 200)
 
 
-def test_a_database_that_fails_every_second_time_is_up_and_down_in_the_figures(
+def test_an_alternating_database_is_up_and_down_in_the_figures(
     make: Make,
 ) -> None:
-    """They have the latest attempt, while its trouble stays for as long as the episode."""
+    """They have the latest attempt, while the Trouble lasts as long as the episode."""
     keeper = make(*[fails(), accepts] * 100)
     for second in range(200):
         keeper.put(float(second), second, second + 1)
@@ -142,8 +142,8 @@ def test_a_database_that_fails_every_second_time_is_up_and_down_in_the_figures(
     assert [[trouble.cause for trouble in each.troubles] for each in seen] == [[AWAY.cause]] * 2
 
 
-def test_an_end_that_was_held_back_is_not_that_of_another_database(logged: Logged) -> None:
-    """What the old one takes is nothing to report once another one is written to."""
+def test_a_delayed_recovery_is_not_that_of_another_database(logged: Logged) -> None:
+    """A success of the old one is not logged after a change of the database."""
     reports = Reports("a:8086")
     for second in range(0, 20, 2):
         reports.failed(AWAY, float(second))
@@ -158,8 +158,8 @@ def test_an_end_that_was_held_back_is_not_that_of_another_database(logged: Logge
     ]
 
 
-def test_causes_that_take_turns_for_hours_do_not_fill_the_log(logged: Logged) -> None:
-    """Each is told at first; then one line an hour has the count."""
+def test_alternating_causes_do_not_fill_the_log(logged: Logged) -> None:
+    """Each is logged at first; then one line an hour has the count."""
     reports = Reports("a:8086")
     for second in range(3 * 3600):
         reports.failed(CLOSED if second % 2 else AWAY, float(second))
@@ -172,8 +172,8 @@ def test_causes_that_take_turns_for_hours_do_not_fill_the_log(logged: Logged) ->
 # Refused rows
 
 
-def test_a_reason_is_logged_with_the_first_row_that_it_rejects(make: Make, logged: Logged) -> None:
-    """A field type conflict has its remedy behind it; bytes that are no text are shown."""
+def test_a_reason_is_logged_with_its_first_rejected_value(make: Make, logged: Logged) -> None:
+    """A type conflict has advice; invalid UTF-8 is replaced."""
     rejected = "E value rejected by the database and quarantined"
     conflict = "partial write: field type conflict: input field V"
 
@@ -197,7 +197,7 @@ def test_a_reason_is_logged_with_the_first_row_that_it_rejects(make: Make, logge
 
 
 def test_of_endless_reasons_a_hundred_are_logged(make: Make, logged: Logged) -> None:
-    """A server that has the time in each of them does not fill the journal."""
+    """A server with the time in each reason does not fill the journal."""
 
     def answer(batch: Sequence[bytes]) -> Outcome:
         return Outcome(rejected=[RejectedLine(line, f"at {line!r}") for line in batch])
@@ -209,7 +209,7 @@ def test_of_endless_reasons_a_hundred_are_logged(make: Make, logged: Logged) -> 
     assert keeper.made.figures.rejected == 150
 
 
-def test_rows_that_are_tried_again_are_logged_with_what_they_meet_then(
+def test_values_that_are_queued_again_are_logged_with_their_new_result(
     make: Make, logged: Logged, tmp_path: Path
 ) -> None:
     """The same reason counts as new."""
@@ -227,10 +227,10 @@ def test_rows_that_are_tried_again_are_logged_with_what_they_meet_then(
 # The disk
 
 
-def test_a_disk_that_fails_is_logged_with_what_happens_meanwhile(
+def test_a_failing_disk_is_logged_with_the_consequence(
     make: Make, logged: Logged, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Once, though it is tried every two seconds; so is its end."""
+    """Once, although it is tried every two seconds; so is its end."""
     keeper = make(fails(retry_after=NEVER))
     keeper.put(0.0, 0, 1)
     with monkeypatch.context() as patch:
@@ -247,7 +247,7 @@ def test_a_disk_that_fails_is_logged_with_what_happens_meanwhile(
     assert keeper.spool.on_disk == 1
 
 
-def test_what_waits_from_before_is_logged_at_the_start(
+def test_lines_of_an_earlier_start_are_logged(
     make: Make, logged: Logged, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An empty disk is not logged."""
@@ -273,10 +273,10 @@ def test_what_waits_from_before_is_logged_at_the_start(
         (-1_250_000_000, "set back by 1.2 s; timestamps of 2 queued values are corrected"),
     ],
 )
-def test_a_clock_that_was_set_is_logged_with_how_many_stamps_went_with_it(
+def test_a_step_of_the_clock_is_logged_with_the_number_of_values(
     make: Make, logged: Logged, step: int, text: str
 ) -> None:
-    """Each step is an entry of its own."""
+    """Each step has a separate entry."""
     keeper = make(fails(retry_after=NEVER), fresh=NEVER)
     keeper.put(0.0, 0, 2)
     keeper.at(1.0, keeper.made.clock_set, step)
@@ -284,10 +284,8 @@ def test_a_clock_that_was_set_is_logged_with_how_many_stamps_went_with_it(
     assert logged() == ["W InfluxDB is away", f"I the clock was {text}"]
 
 
-def test_another_clock_for_stamps_is_not_logged_as_one_that_was_set(
-    make: Make, logged: Logged
-) -> None:
-    """Which clock it is was logged before; what is queued goes with it all the same."""
+def test_another_clock_is_not_logged_as_a_step(make: Make, logged: Logged) -> None:
+    """The entry before names the clock; queued values are corrected all the same."""
     keeper = make(fails(retry_after=NEVER), fresh=NEVER)
     keeper.put(0.0, 0, 2)
     keeper.at(1.0, keeper.made.clock_switched, -3_600 * 10**9)
@@ -296,7 +294,7 @@ def test_another_clock_for_stamps_is_not_logged_as_one_that_was_set(
     assert logged() == ["W InfluxDB is away", f"I {text}"]
 
 
-def test_a_disk_that_fails_every_second_time_does_not_fill_the_log(logged: Logged) -> None:
+def test_an_alternating_disk_does_not_fill_the_log(logged: Logged) -> None:
     """It is damped like the database."""
     reports = Reports("a:8086")
     fault = DiskError(DiskFault.OTHER, "cannot use it")
@@ -308,8 +306,8 @@ def test_a_disk_that_fails_every_second_time_does_not_fill_the_log(logged: Logge
 # Room
 
 
-def test_half_of_the_room_is_logged_while_there_is_time_to_act(make: Make, logged: Logged) -> None:
-    """Once, until nothing waits any more; half of it exactly is not yet logged."""
+def test_half_of_the_space_is_logged_while_there_is_time_to_act(make: Make, logged: Logged) -> None:
+    """Once, until the queue is empty; exactly half is not logged."""
     keeper = make(fails(retry_after=20.0), accepts, room=10, fresh=NEVER)
     fullness: list[float] = []
     for moment, first, last in ((0.0, 0, 5), (1.0, 5, 6), (2.0, 6, 9)):
@@ -325,8 +323,8 @@ def test_half_of_the_room_is_logged_while_there_is_time_to_act(make: Make, logge
     ]
 
 
-def test_what_is_dropped_is_logged_once_and_counted_at_its_end(make: Make, logged: Logged) -> None:
-    """The first time that there is no room, and when all that was left is stored."""
+def test_dropped_values_are_logged_once_and_counted_at_the_end(make: Make, logged: Logged) -> None:
+    """When the first is dropped, and when the queue is empty again."""
     keeper = make(fails(retry_after=20.0), accepts, room=10, fresh=NEVER)
     for moment in range(4):
         keeper.put(float(moment), 4 * moment, 4 * moment + 4)
@@ -338,10 +336,10 @@ def test_what_is_dropped_is_logged_once_and_counted_at_its_end(make: Make, logge
     ]
 
 
-def test_what_the_inbox_loses_is_logged_while_the_keeper_hangs(
+def test_values_dropped_by_the_inbox_are_logged_while_the_keeper_hangs(
     make: Make, logged: Logged, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """By who hands lines over: at once, and again when the keeper has taken what there was."""
+    """By the main thread: at once, and when the keeper has emptied the inbox."""
     monkeypatch.setattr(delivery, "INBOX_LINES", 3)
     keeper = make(accepts)
     for number in range(5):
@@ -356,10 +354,8 @@ def test_what_the_inbox_loses_is_logged_while_the_keeper_hangs(
     assert keeper.made.figures.troubles == ()
 
 
-def test_refused_rows_that_are_dropped_are_logged(
-    make: Make, logged: Logged, tmp_path: Path
-) -> None:
-    """Where the rest is, and what to do; once, and a trouble until none is kept any more."""
+def test_dropped_rejected_values_are_logged(make: Make, logged: Logged, tmp_path: Path) -> None:
+    """With the command that lists the rest; once, and a Trouble until none is quarantined."""
     keeper = make(*[rejects("bad")] * 3, accepts)
     keeper.disk_queue.max_size = 1200  # of which an eighth is for refused rows
     keeper.put(0.0, 0, 30)
@@ -396,10 +392,10 @@ def test_refused_rows_that_are_dropped_are_logged(
         ),
     ],
 )
-def test_an_episode_of_dropped_rows_ends_when_none_is_kept(
+def test_an_episode_of_dropped_rejected_values_ends_when_none_is_left(
     logged: Logged, calls: list[tuple[int, int]], told: list[str]
 ) -> None:
-    """It begins with the first, and the count at its end is that of all."""
+    """It begins with the first, and its end has the total."""
     reports = Reports("a:8086")
     for now, (count, kept) in enumerate(calls):
         reports.rejected_dropped(count, kept, float(now))
@@ -411,7 +407,7 @@ def test_an_episode_of_dropped_rows_ends_when_none_is_kept(
 
 
 def test_found_a_trouble_that_was_read_twice_while_the_keeper_cleared_it() -> None:
-    """A trouble that is there at every second look is read once, and never None."""
+    """A Trouble that every second read returns is read once, and never None."""
 
     class Alternating:
         looks = 0
@@ -427,8 +423,8 @@ def test_found_a_trouble_that_was_read_twice_while_the_keeper_cleared_it() -> No
         assert reports.troubles == (AWAY,)
 
 
-def test_what_was_lost_with_a_file_is_no_lack_of_room(make: Make, logged: Logged) -> None:
-    """The fault has reported it, and it counts as dropped all the same."""
+def test_values_lost_with_a_file_are_not_a_full_queue(make: Make, logged: Logged) -> None:
+    """The fault has reported them, and they count as dropped all the same."""
     keeper = make(fails(retry_after=20.0), accepts)
     keeper.put(0.0, 0, 3)
     keeper.at(

@@ -1,4 +1,4 @@
-"""A damaged file: what of it can be saved, where the rest is, and what is not taken for damage."""
+"""Recovery of a damaged file: which lines, where the rest is, and what is no damage."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ OPEN_FILES = Path("/proc/self/fd")
 
 @pytest.fixture(autouse=True)
 def text(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have rows be of text, as those of format 1 are: damage is done to what is seen in it."""
+    """Store rows as text, as in format 1, so that damage can be done to visible data."""
     store_text(monkeypatch)
     monkeypatch.setattr(salvage, "ROW_LINES", 10)  # as many as are in one here
 
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    """A spool of five rows, of ten lines each, and what was rejected in two."""
+    """A spool with five rows, of ten lines each, and rejected lines in two."""
     path = tmp_path / "spool.sqlite"
     with closing(disk_format.create(path)) as db:
         for number in range(0, 50, 10):
@@ -44,26 +44,26 @@ def path(tmp_path: Path) -> Path:
 
 
 def spoil(path: Path, table: str, number: int) -> None:
-    """Have a row be another than was written."""
+    """Alter a row."""
     with closing(sqlite3.connect(path, isolation_level=None)) as db:
         db.execute(f"UPDATE {table} SET crc = crc + 1 WHERE number = ?", (number,))
 
 
 def numbers(path: Path) -> list[int]:
-    """Return the numbers of the rows that wait."""
+    """Return the numbers of the queued rows."""
     with closing(sqlite3.connect(path)) as db:
         return [row.number for row in disk_rows.rows(db, WAITING)]
 
 
 def done(path: Path) -> Saved:
-    """Put a good file in the place of a damaged one."""
+    """Replace a damaged file."""
     saved = Salvage(path).run(60.0)
     assert saved
     return saved
 
 
-def test_good_rows_are_saved_and_numbered_anew(path: Path) -> None:
-    """In their order, without a gap; reasons and times of the rejected go with them."""
+def test_good_rows_are_recovered_with_new_numbers(path: Path) -> None:
+    """In their order, without a gap; rejected lines keep reasons and times."""
     spoil(path, "waiting", 121)
     spoil(path, "rejected", 1)
     before = path.read_bytes()
@@ -78,8 +78,8 @@ def test_good_rows_are_saved_and_numbered_anew(path: Path) -> None:
     assert {each.name for each in path.parent.iterdir()} == {path.name, aside.name}
 
 
-def test_rows_that_are_saved_are_merged(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Into as few as there can be, so that the new file is no larger than need be."""
+def test_recovered_rows_are_merged(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Into as few as possible, so that the new file is small."""
     monkeypatch.setattr(salvage, "ROW_LINES", 25)
     assert done(path).waiting == 50
     assert numbers(path) == [1, 21, 41]
@@ -87,8 +87,8 @@ def test_rows_that_are_saved_are_merged(path: Path, monkeypatch: pytest.MonkeyPa
         assert [line for row in disk_rows.rows(db, WAITING) for line in row.lines] == lines(0, 50)
 
 
-def test_bad_bytes_cost_no_row_but_their_own(tmp_path: Path) -> None:
-    """What was found: one row number was tried after the other, and the row before was lost."""
+def test_bad_bytes_cost_only_their_own_row(tmp_path: Path) -> None:
+    """Found: row numbers were tried one after the other, and the row before was lost."""
     path = tmp_path / "spool.sqlite"
     with closing(disk_format.create(path)) as db:
         db.execute("BEGIN")
@@ -106,14 +106,14 @@ def test_bad_bytes_cost_no_row_but_their_own(tmp_path: Path) -> None:
 
 
 def leaf_rows(path: Path, page: int) -> list[disk_pages.Record]:
-    """Return the rows of a page that has its overflow pages nowhere."""
+    """Return the rows of a page without its overflow pages."""
     content = path.read_bytes()[(page - 1) * SIZE : page * SIZE]
     found = [*disk_pages.records(content, lambda _: bytes(SIZE))]
     return [each for each in found if disk_rows_right(each)]
 
 
 def disk_rows_right(record: disk_pages.Record) -> bool:
-    """Return whether a waiting row has its checksum."""
+    """Return whether a queued row has the right checksum."""
     try:
         disk_rows.unpack((record.number, *record.columns[1:3], b"", 0))
     except DamagedError:
@@ -122,7 +122,7 @@ def disk_rows_right(record: disk_pages.Record) -> bool:
 
 
 def test_the_work_is_done_in_slices(path: Path) -> None:
-    """However little time there is, it comes to its end; until then the old file is the spool."""
+    """However short, they come to an end; until then the old file is the spool."""
     before = path.read_bytes()
     work = Salvage(path)
     slices = 0
@@ -135,8 +135,8 @@ def test_the_work_is_done_in_slices(path: Path) -> None:
     assert numbers(path) == [1, 11, 21, 31, 41]
 
 
-def test_a_slice_ends_when_its_time_is_up(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What has come until then is on disk, so that the last sync is a short one."""
+def test_a_slice_ends_at_its_time(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its rows are on disk, so that the last sync is short."""
     now = iter(range(10_000))
     clock = SimpleNamespace(
         monotonic=lambda: float(next(now)), time_ns=time.time_ns, strftime=time.strftime
@@ -150,8 +150,8 @@ def test_a_slice_ends_when_its_time_is_up(path: Path, monkeypatch: pytest.Monkey
     work.close()
 
 
-def test_a_work_that_is_broken_off_leaves_nothing(path: Path) -> None:
-    """The damaged file is as it was, for the next start; no file of it stays open."""
+def test_an_aborted_salvage_leaves_nothing(path: Path) -> None:
+    """The damaged file is unchanged for the next start; no file stays open."""
     before, files = path.read_bytes(), len([*OPEN_FILES.iterdir()])
     work = Salvage(path)
     while work.saved < 20:
@@ -163,8 +163,8 @@ def test_a_work_that_is_broken_off_leaves_nothing(path: Path) -> None:
     assert work.run() is None
 
 
-def test_rows_of_a_wal_are_saved_and_the_wal_is_kept(tmp_path: Path) -> None:
-    """With the damaged file, as it was; the connection that looks for locks leaves it alone."""
+def test_rows_of_a_wal_are_recovered_and_the_wal_is_kept(tmp_path: Path) -> None:
+    """With the damaged file, unchanged by the connection that checks for locks."""
     state = tmp_path / "state"
     queue = queue_in(state)
     for number in range(0, 100, 10):
@@ -178,16 +178,16 @@ def test_rows_of_a_wal_are_saved_and_the_wal_is_kept(tmp_path: Path) -> None:
     assert disk_format.companion(saved.aside, "-wal").read_bytes() == wal
 
 
-def test_a_file_of_a_later_version_is_read_as_any(path: Path) -> None:
-    """The look for locks does not mind what it says that it is."""
+def test_a_file_with_a_later_version_number_is_read_like_any(path: Path) -> None:
+    """The check for locks ignores the number."""
     with closing(sqlite3.connect(path)) as db:
         db.execute("CREATE TABLE more (a)")
         db.execute("PRAGMA user_version = 9")
     assert done(path).waiting == 50
 
 
-def test_what_cannot_be_saved_is_given_up(path: Path) -> None:
-    """The file is kept aside, and nothing is in its place."""
+def test_an_unreadable_file_is_set_aside(path: Path) -> None:
+    """Nothing is in its place then."""
     before = path.read_bytes()
     saved = salvage.give_up(path)
     assert saved == (saved.aside, 0, 0, 0, 0)
@@ -196,7 +196,7 @@ def test_what_cannot_be_saved_is_given_up(path: Path) -> None:
 
 
 def test_a_lock_of_another_program_is_no_damage(path: Path) -> None:
-    """Nothing is moved, nothing is begun beside it, and the keeper does not wait for it."""
+    """Nothing is moved, no new file is begun, and the keeper does not wait for it."""
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN EXCLUSIVE")
         work = Salvage(path)
@@ -216,10 +216,10 @@ def test_a_lock_of_another_program_is_no_damage(path: Path) -> None:
         (["spool.salvage", "spool.salvage-journal", "spool.sqlite"], ["spool.sqlite"]),
     ],
 )
-def test_the_last_step_is_taken_where_it_is_all_that_is_missing(
+def test_a_missing_last_step_is_completed(
     tmp_path: Path, names: list[str], left: list[str]
 ) -> None:
-    """A new file beside the old one is not whole; alone it is."""
+    """A new file beside the old one is incomplete; alone it is complete."""
     for name in names:
         (tmp_path / name).write_text(name)
     salvage.finish(tmp_path / "spool.sqlite")
@@ -228,10 +228,10 @@ def test_the_last_step_is_taken_where_it_is_all_that_is_missing(
     assert [each.read_text() for each in tmp_path.iterdir()] == [content] * len(left)
 
 
-def test_a_file_that_is_set_aside_takes_along_what_belongs_to_it(
+def test_a_file_is_set_aside_with_its_companions(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its name has the moment, in UTC to the microsecond; the index of the WAL is not kept."""
+    """Its name has the time, in UTC to the microsecond; the WAL's index is removed."""
     now = 1_700_000_000_000_007_999
     clock = SimpleNamespace(time_ns=lambda: now, strftime=time.strftime, gmtime=time.gmtime)
     monkeypatch.setattr(salvage, "time", clock)
@@ -246,8 +246,8 @@ def test_a_file_that_is_set_aside_takes_along_what_belongs_to_it(
     }
 
 
-def test_of_what_was_set_aside_only_damaged_files_go(path: Path) -> None:
-    """One of a later version is a person's to decide on, however old it is."""
+def test_only_damaged_files_that_were_set_aside_are_removed(path: Path) -> None:
+    """A file of a later version stays until a person decides, however old it is."""
     old = [f"spool.damaged-2020010{day}T000000.000000Z" for day in range(1, 5)]
     for name in (*old, f"{old[0]}-wal", f"{old[3]}-wal", "spool.format-7-20200101T000000.000000Z"):
         (path.parent / name).touch()
@@ -266,7 +266,7 @@ def test_of_what_was_set_aside_only_damaged_files_go(path: Path) -> None:
 
 
 def test_three_damaged_files_are_kept(tmp_path: Path) -> None:
-    """Of many the latest three stay, with what belongs to them."""
+    """The latest three stay, with their companions."""
     queue = queue_in(tmp_path)
     for _ in range(5):
         (tmp_path / "spool.sqlite").write_bytes(b"x" * 5000)
@@ -280,8 +280,8 @@ def test_three_damaged_files_are_kept(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("aside", [True, False])
-def test_a_salvage_that_was_broken_off_is_finished(tmp_path: Path, aside: bool) -> None:
-    """A new file that was all there takes its place; one that may not have been, goes."""
+def test_an_interrupted_salvage_is_completed(tmp_path: Path, aside: bool) -> None:
+    """A complete new file takes its place; one that may be incomplete is removed."""
     queue = queue_in(tmp_path)
     queue.append(lines(0, 5))
     queue.close()

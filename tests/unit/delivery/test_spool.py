@@ -1,4 +1,4 @@
-"""Memory and disk together: whose turn it is, when lines go to disk, and what a fault changes."""
+"""Memory and disk together: their turns, when lines are written to disk, and effects of a fault."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ from tests.unit.delivery.test_spool_found import Keeper, bad, lines, locked
 
 @pytest.fixture
 def keeper(tmp_path: Path) -> Keeper:
-    """A spool in a directory, whose time is a number."""
+    """A spool in a directory, with a settable time."""
     return Keeper(tmp_path)
 
 
 def stored(keeper: Keeper, first: int, last: int) -> None:
-    """Have lines wait for a second, after which they are on disk."""
+    """Queue lines for a second, after which they are on disk."""
     keeper.spool.append(lines(first, last))
     keeper.wait(FRESH)
 
 
 def full(calls: list[str]) -> Any:
-    """Return a call of the disk queue that comes to nothing, for want of room; it is noted."""
+    """Return a call of the disk queue that fails because the disk is full; it is recorded."""
 
     def call(*_: object) -> None:
         calls.append("tried")
@@ -45,7 +45,7 @@ def full(calls: list[str]) -> Any:
 
 
 def sent(spool: Spool, most: int, undecided: Sequence[bytes] = ()) -> tuple[str, list[int]]:
-    """Take a batch, and have it stored; return where it was from, and its stamps."""
+    """Send a batch and accept it; return its source, and its timestamps."""
     batch = spool.next_batch(most)
     if batch is None:
         return "nothing", []
@@ -54,8 +54,8 @@ def sent(spool: Spool, most: int, undecided: Sequence[bytes] = ()) -> tuple[str,
     return where, [int(line.split()[-1]) for line in batch.lines]
 
 
-def test_fresh_lines_and_those_on_disk_take_turns(keeper: Keeper) -> None:
-    """The present is stored first after an outage, and neither waits for the other's end."""
+def test_fresh_lines_and_those_on_disk_alternate(keeper: Keeper) -> None:
+    """Present values are stored first after an outage, and neither waits for the other's end."""
     stored(keeper, 0, 6)
     keeper.spool.append(lines(6, 12))
     assert [sent(keeper.spool, 2) for _ in range(7)] == [
@@ -69,8 +69,8 @@ def test_fresh_lines_and_those_on_disk_take_turns(keeper: Keeper) -> None:
     ]
 
 
-def test_a_turn_that_nobody_wants_is_the_others(keeper: Keeper) -> None:
-    """What is alone does not wait; after a turn from disk what is fresh comes first."""
+def test_an_unused_turn_goes_to_the_other_queue(keeper: Keeper) -> None:
+    """One queue alone does not wait; after a turn from disk fresh lines come first."""
     stored(keeper, 0, 4)
     assert [sent(keeper.spool, 1)[0] for _ in range(2)] == ["disk", "disk"]
     keeper.spool.append(lines(4, 7))
@@ -94,7 +94,7 @@ def test_a_turn_that_nobody_wants_is_the_others(keeper: Keeper) -> None:
 def test_what_can_be_sent(
     keeper: Keeper, fresh: bool, on_disk: bool, hold: Hold, sendable: bool, whose: str
 ) -> None:
-    """Fresh lines wait for the clock; those on disk are from a time when it was right."""
+    """Fresh lines wait for the clock; those on disk have right timestamps."""
     if on_disk:
         stored(keeper, 0, 2)
     keeper.spool.hold = hold
@@ -107,8 +107,8 @@ def test_what_can_be_sent(
 # To disk
 
 
-def test_each_line_goes_to_disk_when_it_has_waited_a_second(keeper: Keeper) -> None:
-    """What came later stays; `due` has the time that is left."""
+def test_each_line_is_written_to_disk_after_a_second(keeper: Keeper) -> None:
+    """Later ones stay; `due` has the remaining time."""
     assert keeper.spool.due() == math.inf
     keeper.spool.append(lines(0, 2))
     keeper.wait(0.25)
@@ -123,8 +123,8 @@ def test_each_line_goes_to_disk_when_it_has_waited_a_second(keeper: Keeper) -> N
     assert (keeper.in_memory(), keeper.spool.due()) == ([], math.inf)
 
 
-def test_a_healthy_database_leaves_the_disk_alone(keeper: Keeper) -> None:
-    """What is stored within a second was never on it."""
+def test_with_a_healthy_database_nothing_is_written_to_disk(keeper: Keeper) -> None:
+    """A line that is stored within a second never was on disk."""
     for number in range(20):
         keeper.spool.append(lines(number, number + 1))
         keeper.wait(0.5)
@@ -133,8 +133,8 @@ def test_a_healthy_database_leaves_the_disk_alone(keeper: Keeper) -> None:
     assert list(keeper.state.iterdir()) == []
 
 
-def test_a_batch_under_way_goes_to_disk_as_a_whole(keeper: Keeper) -> None:
-    """Though only its oldest line has waited so long; what is behind it stays in memory."""
+def test_a_batch_being_sent_is_written_to_disk_as_a_whole(keeper: Keeper) -> None:
+    """Although only its oldest line is a second old; later lines stay in memory."""
     keeper.spool.append(lines(0, 1))
     keeper.wait(0.5)
     keeper.spool.append(lines(1, 3))
@@ -151,10 +151,10 @@ def test_a_batch_under_way_goes_to_disk_as_a_whole(keeper: Keeper) -> None:
     [("aaa", [], []), ("uuu", [0, 1, 2], []), ("aur", [1], [2]), ("rua", [1], [0])],
 )
 @pytest.mark.parametrize("kept", [False, True])
-def test_what_is_decided_of_a_batch_is_decided_wherever_it_is_by_then(
+def test_an_outcome_counts_wherever_the_batch_is_by_then(
     keeper: Keeper, fates: str, waiting: list[int], rejected: list[int], kept: bool
 ) -> None:
-    """Accepted, undecided and rejected lines, in memory or on disk since."""
+    """Accepted, undecided and rejected lines, in memory or on disk by then."""
     keeper.spool.append(lines(0, 3))
     batch = keeper.take()
     keeper.spool.append(lines(3, 4))
@@ -171,8 +171,8 @@ def test_what_is_decided_of_a_batch_is_decided_wherever_it_is_by_then(
     assert keeper.spool.rejected_count == len(rejected)
 
 
-def test_a_batch_that_others_are_before_on_disk_is_sent_again(keeper: Keeper) -> None:
-    """It cannot be taken out of the middle; a line that is stored twice makes no second row."""
+def test_a_batch_behind_others_on_disk_is_sent_again(keeper: Keeper) -> None:
+    """It cannot be removed from the middle; the database stores no line twice."""
     stored(keeper, 0, 2)
     keeper.spool.append(lines(2, 4))
     batch = keeper.take()
@@ -186,10 +186,10 @@ def test_a_batch_that_others_are_before_on_disk_is_sent_again(keeper: Keeper) ->
 @pytest.mark.parametrize(
     ("hold", "kept"), [(Hold.NO, True), (Hold.UNSYNCHRONISED, True), (Hold.UNSET, False)]
 )
-def test_at_the_end_everything_goes_to_disk_but_what_came_in_1970(
+def test_at_the_end_all_is_written_to_disk_except_lines_of_1970(
     keeper: Keeper, hold: Hold, kept: bool
 ) -> None:
-    """While the clock is awaited nothing goes there by itself."""
+    """While the clock is not right nothing is written by itself."""
     keeper.spool.hold = hold
     keeper.spool.append(lines(0, 2))
     if hold is not Hold.NO:
@@ -204,10 +204,10 @@ def test_at_the_end_everything_goes_to_disk_but_what_came_in_1970(
 # A disk that does not take it
 
 
-def test_a_disk_that_fails_is_tried_every_two_seconds(
+def test_a_failing_disk_is_tried_every_two_seconds(
     keeper: Keeper, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Until then lines stay in memory and are sent from there; with its recovery they go to it."""
+    """Until then lines are sent from memory; after its recovery they are written to it."""
     calls: list[str] = []
     keeper.spool.append(lines(0, 2))
     with monkeypatch.context() as patch:
@@ -226,7 +226,7 @@ def test_a_disk_that_fails_is_tried_every_two_seconds(
     assert keeper.spool.fault is None
 
 
-def test_at_the_end_a_disk_that_failed_just_now_is_tried_once_more(
+def test_at_the_end_a_failed_disk_is_tried_again_at_once(
     keeper: Keeper, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """There is no later attempt."""
@@ -237,10 +237,10 @@ def test_at_the_end_a_disk_that_failed_just_now_is_tried_once_more(
     assert keeper.on_disk() == lines(0, 2)
 
 
-def test_a_fault_is_over_when_nothing_needs_the_disk(
+def test_a_fault_ends_when_nothing_needs_the_disk(
     keeper: Keeper, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What it did not take was stored from memory."""
+    """The lines were stored from memory."""
     monkeypatch.setattr(keeper.spool._disk, "append", full([]))
     stored(keeper, 0, 2)
     assert sent(keeper.spool, 1)[0] == "memory"
@@ -251,8 +251,8 @@ def test_a_fault_is_over_when_nothing_needs_the_disk(
     assert keeper.spool.fault is None
 
 
-def test_what_the_disk_does_not_know_yet_is_not_sent_again(keeper: Keeper) -> None:
-    """A batch was stored while the file is locked: nothing comes from there until it is settled."""
+def test_lines_with_a_pending_outcome_are_not_sent_again(keeper: Keeper) -> None:
+    """A batch was stored while the file was locked: no line is sent from disk until then."""
     stored(keeper, 0, 4)
     batch = keeper.spool.next_batch(2)
     assert batch
@@ -269,8 +269,8 @@ def test_what_the_disk_does_not_know_yet_is_not_sent_again(keeper: Keeper) -> No
     assert (keeper.spool.fault, keeper.on_disk()) == (None, [])
 
 
-def test_what_goes_at_the_bound_of_the_memory_is_dropped(tmp_path: Path) -> None:
-    """While the disk takes nothing, the oldest go, counted; what was on disk is not among them."""
+def test_lines_above_the_bound_of_the_memory_are_dropped(tmp_path: Path) -> None:
+    """While the disk fails, the oldest are dropped and counted; lines on disk are not."""
     keeper = Keeper(tmp_path, room=5)
     stored(keeper, 0, 3)
     with locked(keeper.state):
@@ -285,7 +285,7 @@ def test_what_goes_at_the_bound_of_the_memory_is_dropped(tmp_path: Path) -> None
 
 
 def test_fullness_is_that_of_the_fuller_half(tmp_path: Path) -> None:
-    """Of the disk only while something is on it, and while it can be asked."""
+    """Of the disk only while it has lines, and works."""
     keeper = Keeper(tmp_path, room=100)
     size = len(lines(0, 1)[0]) + OVERHEAD
     assert keeper.spool.fullness == 0.0
@@ -297,10 +297,10 @@ def test_fullness_is_that_of_the_fuller_half(tmp_path: Path) -> None:
     assert keeper.spool.fullness == 0.5
 
 
-def test_a_disk_that_cannot_be_asked_has_a_fault_and_no_size(
+def test_a_failed_disk_has_a_fault_and_no_size(
     keeper: Keeper, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Then the memory's is what counts, and the disk is not asked each time."""
+    """Then the memory's fullness counts, and the disk is not tried each time."""
     stored(keeper, 0, 2)
     calls: list[str] = []
     monkeypatch.setattr(type(keeper.spool._disk), "size", property(full(calls)))
@@ -309,7 +309,7 @@ def test_a_disk_that_cannot_be_asked_has_a_fault_and_no_size(
 
 
 def test_counts_are_those_of_both_halves(keeper: Keeper) -> None:
-    """Waiting, outliving the process, not outliving it."""
+    """Queued, outliving the process, not outliving it."""
     stored(keeper, 0, 3)
     keeper.spool.append(lines(3, 5))
     assert (len(keeper.spool), keeper.spool.on_disk, keeper.spool.in_memory) == (5, 3, 2)
@@ -317,8 +317,8 @@ def test_counts_are_those_of_both_halves(keeper: Keeper) -> None:
     assert (len(again.spool), again.spool.on_disk, again.spool.in_memory) == (3, 3, 0)
 
 
-def test_an_empty_file_goes_when_there_is_nothing_to_send(keeper: Keeper) -> None:
-    """Asking for a batch has the disk give its room back, where it could not at once."""
+def test_an_empty_file_is_removed_when_there_is_nothing_to_send(keeper: Keeper) -> None:
+    """Requesting a batch frees the space on disk, if that was not possible at once."""
     stored(keeper, 0, 3)
     with closing(DiskReader(keeper.state)) as reader:
         assert reader.summary().waiting == 3
@@ -334,10 +334,10 @@ def test_an_empty_file_goes_when_there_is_nothing_to_send(keeper: Keeper) -> Non
 @pytest.mark.parametrize(
     ("rejected", "asked", "again"), [(0, True, 0), (3, False, 0), (3, True, 3), (0, False, 0)]
 )
-def test_rejected_rows_wait_again_when_that_was_asked_for(
+def test_rejected_lines_are_queued_again_on_request(
     keeper: Keeper, rejected: int, asked: bool, again: int
 ) -> None:
-    """Once; what was asked for without a row is left until there is one."""
+    """Once; a request without rejected lines stays until there is one."""
     stored(keeper, 0, 4)
     batch = keeper.take()
     keeper.spool.settle(batch, batch.lines[rejected:], bad(batch.lines[:rejected]))

@@ -1,4 +1,4 @@
-"""What the model of the spool has found, and what came to light beside it, each as it happened."""
+"""Failures of the spool that the model has found, and others, each as it occurred."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.support.spool_rows import padding
 
 
 class Keeper:
-    """A spool in a directory, whose time is a number."""
+    """A spool in a directory, with a settable time."""
 
     def __init__(self, state: Path, *, room: int = 10_000) -> None:
         self.now = 0.0
@@ -39,27 +39,27 @@ class Keeper:
         return batch
 
     def wait(self, seconds: float) -> None:
-        """Let time pass."""
+        """Advance the time."""
         self.now += seconds
         self.spool.keep()
 
     def in_memory(self) -> list[bytes]:
-        """Return what waits in memory."""
+        """Return the lines in memory."""
         return list(self.memory.oldest(self.memory.end))
 
     def on_disk(self) -> list[bytes]:
-        """Return what waits on disk."""
+        """Return the lines on disk."""
         with closing(DiskReader(self.state)) as reader:
             return list(reader.lines())
 
     def rejected(self) -> list[bytes]:
-        """Return what is on disk as rejected."""
+        """Return the rejected lines on disk."""
         with closing(DiskReader(self.state)) as reader:
             return [each.line for each in reader.rejected()]
 
 
 def lines(first: int, last: int) -> list[bytes]:
-    """Return lines with the stamps first to last - 1."""
+    """Return lines with the timestamps first to last - 1."""
     return [b"dc V=1 %04d" % number for number in range(first, last)]
 
 
@@ -70,14 +70,14 @@ def bad(rejected: list[bytes] | tuple[bytes, ...]) -> list[RejectedLine]:
 
 @contextmanager
 def locked(state: Path, how: str = "IMMEDIATE") -> Iterator[None]:
-    """Have another program write to the database."""
+    """Lock the database by another program."""
     with closing(sqlite3.connect(state / "spool.sqlite", isolation_level=None)) as other:
         other.execute(f"BEGIN {how}")
         yield
 
 
-def test_a_disk_that_does_not_work_at_the_start_is_looked_at_again(tmp_path: Path) -> None:
-    """What waits from before is sent though nothing new had to be put on disk."""
+def test_a_disk_that_fails_at_the_start_is_opened_again(tmp_path: Path) -> None:
+    """Lines of an earlier start are sent although nothing new was written to disk."""
     before = Keeper(tmp_path)
     before.spool.append(lines(0, 5))
     before.spool.close()
@@ -88,8 +88,8 @@ def test_a_disk_that_does_not_work_at_the_start_is_looked_at_again(tmp_path: Pat
     assert list(keeper.take().lines) == lines(0, 5)
 
 
-def test_rows_rejected_at_last_are_on_disk_in_the_end(tmp_path: Path) -> None:
-    """What was rejected when the last batch came back outlives the process."""
+def test_lines_rejected_last_are_on_disk_at_the_end(tmp_path: Path) -> None:
+    """Lines rejected in the last batch outlive the process."""
     keeper = Keeper(tmp_path)
     keeper.spool.append(lines(0, 5))
     keeper.spool.settle(keeper.take(), [], bad(lines(0, 5)))
@@ -97,8 +97,8 @@ def test_rows_rejected_at_last_are_on_disk_in_the_end(tmp_path: Path) -> None:
     assert keeper.rejected() == lines(0, 5)
 
 
-def test_rejected_rows_do_not_wait_for_the_next_batch(tmp_path: Path) -> None:
-    """While nothing may be sent for a while, a kill does not lose what was rejected before."""
+def test_rejected_lines_are_written_without_a_next_batch(tmp_path: Path) -> None:
+    """A kill does not lose them while nothing may be sent."""
     keeper = Keeper(tmp_path)
     keeper.spool.append(lines(0, 5))
     keeper.spool.settle(keeper.take(), lines(3, 5), bad(lines(0, 3)))
@@ -106,10 +106,10 @@ def test_rejected_rows_do_not_wait_for_the_next_batch(tmp_path: Path) -> None:
     assert (keeper.rejected(), keeper.on_disk()) == (lines(0, 3), lines(3, 5))
 
 
-def test_rejected_rows_are_kept_at_the_end_though_the_disk_failed_just_before(
+def test_rejected_lines_are_written_at_the_end_after_a_failure_of_the_disk(
     tmp_path: Path,
 ) -> None:
-    """The last attempt does not wait for the next one to be due."""
+    """The last attempt does not wait for its time."""
     keeper = Keeper(tmp_path)
     keeper.spool.append(lines(0, 5))
     keeper.wait(FRESH)
@@ -123,8 +123,8 @@ def test_rejected_rows_are_kept_at_the_end_though_the_disk_failed_just_before(
     assert keeper.rejected() == lines(5, 9)
 
 
-def test_a_request_is_not_forgotten_when_the_disk_fails(tmp_path: Path) -> None:
-    """The rejected rows wait again once the lock is gone, though nobody asks a second time."""
+def test_a_request_survives_a_failure_of_the_disk(tmp_path: Path) -> None:
+    """The rejected lines are queued again after the lock, without a second request."""
     keeper = Keeper(tmp_path)
     keeper.spool.append(lines(0, 5))
     keeper.spool.settle(keeper.take(), [], bad(lines(0, 5)))
@@ -137,8 +137,8 @@ def test_a_request_is_not_forgotten_when_the_disk_fails(tmp_path: Path) -> None:
     assert (keeper.spool.take_request(), keeper.on_disk()) == (0, lines(0, 5))
 
 
-def test_what_had_to_go_while_it_was_sent_is_not_in_two_places(tmp_path: Path) -> None:
-    """Of a batch whose oldest went at the bound the rest goes to disk, and stays there alone."""
+def test_lines_dropped_while_they_were_sent_are_in_one_place(tmp_path: Path) -> None:
+    """The rest of such a batch is written to disk, and is there only."""
     keeper = Keeper(tmp_path, room=10)
     keeper.spool.append(lines(0, 10))
     batch = keeper.take()
@@ -149,8 +149,8 @@ def test_what_had_to_go_while_it_was_sent_is_not_in_two_places(tmp_path: Path) -
     assert (len(keeper.spool), keeper.spool.dropped) == (10, 4)
 
 
-def test_what_had_to_go_while_others_were_before_it_on_disk_is_counted(tmp_path: Path) -> None:
-    """Dropped is what is undecided then, and rejected what is rejected, though it is sent again."""
+def test_lines_dropped_from_a_batch_behind_others_are_counted(tmp_path: Path) -> None:
+    """Undecided ones count as dropped, rejected ones as rejected; the batch is sent again."""
     keeper = Keeper(tmp_path, room=10)
     keeper.spool.append(lines(0, 5))
     keeper.wait(FRESH)
@@ -164,8 +164,8 @@ def test_what_had_to_go_while_others_were_before_it_on_disk_is_counted(tmp_path:
     assert (keeper.spool.dropped, keeper.rejected()) == (2, lines(7, 9))
 
 
-def test_what_is_left_of_a_batch_is_as_old_as_it_was(tmp_path: Path) -> None:
-    """Lines that come back undecided go to disk a second after they came."""
+def test_the_rest_of_a_batch_keeps_its_age(tmp_path: Path) -> None:
+    """Undecided lines are written to disk a second after they came."""
     keeper = Keeper(tmp_path)
     keeper.spool.append(lines(0, 5))
     keeper.wait(0.75)
@@ -175,8 +175,8 @@ def test_what_is_left_of_a_batch_is_as_old_as_it_was(tmp_path: Path) -> None:
     assert keeper.on_disk() == lines(0, 4)
 
 
-def test_what_is_stored_keeps_its_stamps_though_it_is_sent_again(tmp_path: Path) -> None:
-    """A clock that is set then makes no second row of what was accepted."""
+def test_stored_lines_keep_their_timestamps_when_sent_again(tmp_path: Path) -> None:
+    """A step of the clock does not make the database store an accepted line twice."""
     keeper = Keeper(tmp_path)
     keeper.spool.append(lines(0, 2))
     keeper.wait(FRESH)
@@ -188,8 +188,8 @@ def test_what_is_stored_keeps_its_stamps_though_it_is_sent_again(tmp_path: Path)
     assert [int(line.split()[-1]) for line in keeper.on_disk()] == [1000, 1001, 2, 3]
 
 
-def test_what_is_left_of_a_batch_of_which_some_had_to_go_is_right(tmp_path: Path) -> None:
-    """Three of ten are stored and three others had to go: it is not their number that counts."""
+def test_the_rest_of_a_batch_with_dropped_lines_is_right(tmp_path: Path) -> None:
+    """Three of ten are stored and three others dropped: their identity counts, not their number."""
     keeper = Keeper(tmp_path, room=10)
     keeper.spool.append(lines(0, 10))
     batch = keeper.take()
@@ -200,10 +200,10 @@ def test_what_is_left_of_a_batch_of_which_some_had_to_go_is_right(tmp_path: Path
     assert keeper.spool.dropped == 3
 
 
-def test_what_had_to_go_from_the_disk_is_not_taken_for_what_is_left(
+def test_lines_dropped_from_disk_are_not_confused_with_the_rest(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Undecided lines, of which the place is gone, are not the stored ones that still have one."""
+    """Undecided lines whose place was dropped are not the stored ones that still have one."""
     monkeypatch.setattr(disk_merge, "LARGE", 0)  # so that no rows are merged
     disk_queue = DiskQueue(tmp_path, 0)
     long = [b"dc V=1%s %04d" % (padding(number, 300), number) for number in range(2000)]
@@ -225,7 +225,7 @@ def test_what_had_to_go_from_the_disk_is_not_taken_for_what_is_left(
 
 @disk.on_a_small_disk
 def test_a_disk_that_the_spool_itself_has_filled_can_be_emptied(tmp_path: Path) -> None:
-    """Room is left for what it takes to take lines out: nobody else has to make some."""
+    """Space is reserved for removing lines, so that no other program has to free some."""
     keeper = Keeper(tmp_path / "state")
     number = 0
     while keeper.spool.fault is None:
@@ -244,8 +244,8 @@ def test_a_disk_that_the_spool_itself_has_filled_can_be_emptied(tmp_path: Path) 
 
 
 @disk.on_a_small_disk
-def test_found_what_is_taken_out_took_the_room_for_the_rest(tmp_path: Path) -> None:
-    """A WAL that grows by taking lines out is written into the file while there is room for it."""
+def test_found_removing_lines_took_the_space_for_the_rest(tmp_path: Path) -> None:
+    """A WAL that grows by removing lines is written to the file while there is space."""
     keeper = Keeper(tmp_path / "state")
     number = 0
     for count, length in ((310, 399), (296, 10), (243, 213), (302, 317), (377, 60), (760, 317)):
@@ -267,10 +267,10 @@ def test_found_what_is_taken_out_took_the_room_for_the_rest(tmp_path: Path) -> N
     assert (len(stored), len(keeper.spool), keeper.spool.dropped) == (number, 0, 0)
 
 
-def test_a_keeper_goes_on_while_a_damaged_file_is_saved(
+def test_a_keeper_continues_while_a_damaged_file_is_recovered(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One slice at a time, between which fresh lines are sent; then all is on disk again."""
+    """Fresh lines are sent between the slices; then all is on disk again."""
     state = tmp_path / "state"
     before = Keeper(state)
     before.spool.append(lines(0, 3000))

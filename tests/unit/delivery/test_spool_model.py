@@ -1,4 +1,4 @@
-"""The spool as a whole against what has been decided on each line, whatever the disk does.
+"""The spool as a whole against the decisions on each line, whatever the disk does.
 
 What is in memory and on disk is looked at from outside after each step; a line that is in neither
 was accepted, is kept as rejected, died with a process before it was a second old, or is counted.
@@ -41,7 +41,7 @@ Content = tuple[list[bytes], list[bytes], list[tuple[bytes, str]]]
 
 
 class SpoolAndFates(RuleBasedStateMachine):
-    """Lines numbered as they come, in a spool, and what is known of each."""
+    """Lines numbered in their order, in a spool, and the known fate of each."""
 
     top: Path
     small = False  # whether the disk is, and can be full
@@ -66,12 +66,12 @@ class SpoolAndFates(RuleBasedStateMachine):
 
     @initialize(bounds=st.sampled_from(BOUNDS), linger=st.sampled_from([0.0, 1e6]))
     def begin(self, bounds: tuple[int, int], linger: float) -> None:
-        """A spool is made, with little or much room."""
+        """Create a spool, with little or much space."""
         self.bounds, self.linger = bounds, linger
         self.start()
 
     def start(self) -> None:
-        """A process begins with what is on disk."""
+        """A process begins with the lines on disk."""
         self.memory = MemoryQueue(self.bounds[0])
         self.disk_queue = DiskQueue(
             self.disk.state, self.bounds[1], patience=0.0, linger=self.linger
@@ -85,7 +85,7 @@ class SpoolAndFates(RuleBasedStateMachine):
 
     @rule(count=COUNTS, length=LENGTHS, seconds=st.sampled_from([0.0, 0.25, 0.5]))
     def append(self, count: int, length: int, seconds: float) -> None:
-        """Lines come, after a while."""
+        """Append lines, after a while."""
         self.now += seconds
         number = len(self.came)
         new = [b"dc V=1%s %d" % (padding(n, length), n) for n in range(number, number + count)]
@@ -96,14 +96,14 @@ class SpoolAndFates(RuleBasedStateMachine):
 
     @rule(seconds=st.sampled_from([0.5, 1.0, 2.0]))
     def time_passes(self, seconds: float) -> None:
-        """What has waited too long in memory goes to disk."""
+        """Lines that are no longer fresh are written to disk."""
         self.now += seconds
         self.goes_on()
 
     @precondition(lambda self: self.batch is None)
     @rule(most=COUNTS)
     def take(self, most: int) -> None:
-        """The oldest in memory or on disk are sent; none of which it is known what became."""
+        """Send the oldest in memory or on disk; none whose outcome is pending."""
         self.batch = self.spool.next_batch(most)
         if self.batch is None:
             return
@@ -126,7 +126,7 @@ class SpoolAndFates(RuleBasedStateMachine):
         )
 
     def end(self, undecided: Sequence[bytes], rejected: Sequence[RejectedLine]) -> None:
-        """End the transaction; what is decided and still on disk has a reason for that."""
+        """End the transaction; a decided line that is still on disk has a reason for that."""
         batch = self.ended = self.batch
         self.batch = None
         assert batch is not None
@@ -146,7 +146,7 @@ class SpoolAndFates(RuleBasedStateMachine):
         self.goes_on()
 
     def goes_on(self) -> None:
-        """The keeper keeps what has waited, and does what it is asked for."""
+        """The keeper writes lines to disk, and carries out requests."""
         self.spool.keep()
         _, waiting, rejected = self.content() if self.rejected else ([], [], [])
         if self.spool.take_request():
@@ -161,7 +161,7 @@ class SpoolAndFates(RuleBasedStateMachine):
     @precondition(lambda self: self.rejected)
     @rule()
     def ask(self) -> None:
-        """A person asks for the rejected rows to be sent again."""
+        """Request that rejected lines are sent again."""
         if self.content(alone=True)[2] and not self.asked:  # and it is not forgotten
             try:
                 request_retry(self.disk.state)
@@ -172,7 +172,7 @@ class SpoolAndFates(RuleBasedStateMachine):
 
     @rule()
     def close_and_open(self) -> None:
-        """The daemon is started again: nothing is in memory alone, if the disk works."""
+        """The daemon is restarted: no line is only in memory, if the disk works."""
         self.spool.close()
         if not self.disk.trouble and not (self.small and self.spool.fault):
             assert not self.memory.rejected
@@ -192,7 +192,7 @@ class SpoolAndFates(RuleBasedStateMachine):
     @precondition(lambda self: not self.disk.trouble)
     @rule(where=st.floats(0, 1))
     def crash_in_the_middle(self, where: float) -> None:
-        """The power goes while lines are put on disk: all of them are there, or none."""
+        """The power fails while lines are written to disk: all of them are there, or none."""
         before, waited = self.disk.copy(), self.content()[1]
         self.ends()
         self.last |= {*waited}  # which may have gone at the bound by what was being written
@@ -204,7 +204,7 @@ class SpoolAndFates(RuleBasedStateMachine):
         self.start()
 
     def ends(self) -> None:
-        """What was counted is told by now; what only the process knew is gone with it."""
+        """Counts are logged by now; the process's own knowledge is lost."""
         self.counted += self.spool.dropped + self.spool.rejected_dropped
         self.last = {*self.memory.oldest(self.memory.end), *(e.line for e in self.memory.rejected)}
         batch = self.batch or (self.ended if self.spool.fault else None)
@@ -229,13 +229,13 @@ class SpoolAndFates(RuleBasedStateMachine):
     @precondition(lambda self: self.small and not self.disk.trouble)
     @rule()
     def fill(self) -> None:
-        """Others take all the room."""
+        """Other programs use all the space."""
         self.disk.fill()
 
     @precondition(lambda self: self.small and not self.disk.trouble)
     @rule()
     def read_only(self) -> None:
-        """The process is killed, and the file system is read-only from then on."""
+        """The process is killed, and the file system is read-only afterwards."""
         self.ends()
         self.disk.die(self.disk_queue.close)
         del self.spool
@@ -252,7 +252,7 @@ class SpoolAndFates(RuleBasedStateMachine):
     # What holds after each step
 
     def content(self, *, alone: bool = False) -> Content:
-        """Return what is in memory, on disk, and rejected; or only what is on disk `alone`."""
+        """Return the lines in memory, on disk, and rejected; or only those on disk `alone`."""
         waiting, rejected = self.disk.content()
         if alone:
             return [], waiting, rejected
@@ -292,7 +292,7 @@ class SpoolAndFates(RuleBasedStateMachine):
             assert lost <= counted <= lost + len(double) + self.overcount
 
     def teardown(self) -> None:
-        """In the end the disk works and all is delivered: nothing is left, and no file."""
+        """At the end the disk works and all is delivered: no line is left, and no file."""
         try:
             if hasattr(self, "spool"):
                 self.drain()
@@ -302,7 +302,7 @@ class SpoolAndFates(RuleBasedStateMachine):
             self.disk.remove()
 
     def drain(self) -> None:
-        """Have the database accept all, and what it has rejected as well."""
+        """Accept all lines, including rejected ones."""
         self.mend()
         if self.batch:
             self.end([], [])
@@ -323,7 +323,7 @@ class SpoolAndFates(RuleBasedStateMachine):
 
 
 def run(top: Path, *, small: bool) -> None:
-    """Look for a history in which something does not hold."""
+    """Search for a history that violates a rule."""
     machine = type("Machine", (SpoolAndFates,), {"top": top, "small": small})
     run_state_machine_as_test(
         machine,
@@ -337,11 +337,11 @@ def run(top: Path, *, small: bool) -> None:
 
 
 def test_no_line_is_forgotten_whatever_the_disk_does(tmp_path: Path) -> None:
-    """Each line is waiting, decided on, or counted, through kills, limits and locks."""
+    """Each line is queued, decided, or counted, through kills, limits and locks."""
     run(tmp_path, small=False)
 
 
 @disk.on_a_small_disk
 def test_no_line_is_forgotten_when_the_disk_is_full_or_read_only(tmp_path: Path) -> None:
-    """The same where no room is left, or nothing may be written, for a while."""
+    """The same while there is no space, or the disk is read-only."""
     run(tmp_path, small=True)
