@@ -86,7 +86,7 @@ class Daemon:
         self._now = now = self._clock.look()
         self._stamps = Stamps(self._clock)
         self._hold = Hold.NO
-        self._gather_until = math.inf  # monotonic s: when to deliver values that wait for others
+        self._gather_until = math.inf  # monotonic s: when to deliver the gathered values
         self._watchdog = Watchdog(self._w, now.mono)
         self._status = Status(now.mono, self._w)
         state = paths.state_directory(settings.path, os.environ)

@@ -76,7 +76,7 @@ def login_for(host: str) -> tuple[str, str] | None:
 
 
 def secrets_for(host: str) -> list[str]:
-    """Return the passwords that requests to a server may contain, for it or for a proxy."""
+    """Return the passwords that requests to a server may contain: its own, and those of a proxy."""
     from urllib.request import getproxies  # noqa: PLC0415 - 2 MB
 
     login = login_for(host)
