@@ -110,7 +110,7 @@ FAULTS: dict[str, tuple[Callable[[], Judge], str, int]] = {
     ),
     "a place that has moved": (
         lambda: always(redirect("301 Moved Permanently", "https://db.example/influx/ping")),
-        "write address = db.example, port = 443, path = /influx, tls = yes under [Influx]",
+        "set address = db.example, port = 443, path = /influx, tls = yes under [Influx]",
         3,
     ),
     "a database that fails": (lambda: refuses(FAILS), NO + "answers 500 timeout", 4),

@@ -171,7 +171,7 @@ def test_a_server_without_tls_is_told_as_that() -> None:
     """It answers in plain HTTP."""
     with Handshake(b"HTTP/1.1 400 Bad Request\r\n\r\n", b"") as peer:
         outcome = write(writer(peer.port, tls=Tls()), BATCH)
-    assert_kept(outcome, "database tls", "does not speak TLS", "are port and tls under [Influx]")
+    assert_kept(outcome, "database tls", "does not speak TLS", "check port and tls under [Influx]")
 
 
 class Handshake(Peer):
