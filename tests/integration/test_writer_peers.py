@@ -96,7 +96,7 @@ PEERS: dict[str, tuple[Callable[[], Peer], str]] = {
         "is unreachable",
     ),
     "reset before the answer": (lambda: HttpPeer(reset), "connection reset"),
-    "reset in the status": (lambda: HttpPeer(in_the_middle_of(b"HTTP/1.1 204 N")), "reached"),
+    "reset in the status": (lambda: HttpPeer(in_the_middle_of(b"HTTP/1.1 204 N")), "unreachable"),
     "reset in the headers": (
         lambda: HttpPeer(in_the_middle_of(b"HTTP/1.1 400 Bad Request\r\nContent-L")),
         "",
@@ -273,7 +273,7 @@ def test_after_a_404_of_influxdb_the_database_is_created_once() -> None:
     """If it is still missing afterwards, that is logged, and not tried again and again."""
     with HttpPeer(NO_DATABASE, CREATED, NO_DATABASE) as peer:
         outcome = write(writer(peer.port), BATCH)
-        assert_kept(outcome, "has no database 'battery' and does not create it")
+        assert_kept(outcome, "has no database 'battery', and does not create it")
         assert outcome.trouble is not None
         assert outcome.trouble.backoff is Backoff.DATABASE_LOGIN
         assert len(peer.asked(b"POST /query")) == 1
@@ -319,7 +319,7 @@ def test_after_an_odd_answer_to_a_statement_all_lines_stay_queued(body: str) -> 
 def test_a_database_that_cannot_be_created_is_reported_with_the_reason(refusal: bytes) -> None:
     """InfluxDB answers a failed statement with 200, and the reason in the body."""
     with HttpPeer(NO_DATABASE, refusal) as peer:
-        found = "has no database 'battery' and does not create it (no space left)"
+        found = "has no database 'battery', and does not create it (no space left)"
         assert_kept(write(writer(peer.port), BATCH), found)
 
 

@@ -99,7 +99,7 @@ def test_the_address_can_be_corrected_while_it_runs(running: Plant) -> None:
     since, process = running.now(), running.main_pid(UNIT)
     running.configure(Battery={"address": "nowhere.invalid"})
     running.systemctl("reload", UNIT)
-    running.wait_for_message("cannot resolve nowhere.invalid; write ", since=since)
+    running.wait_for_message("cannot resolve nowhere.invalid; set ", since=since)
     since = running.now()
     running.configure()
     running.systemctl("reload", UNIT)

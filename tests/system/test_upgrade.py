@@ -121,7 +121,7 @@ class Way:
 def on_disk(plant: Plant, service: Service) -> int:
     """Return how many values are queued on disk, by the installed version's command."""
     text = plant.run("bat2influx", "--config", service.ini, "spool").stdout
-    found = re.match(r"waiting +(\d+) values", text)
+    found = re.match(r"(?:queued|waiting) +(\d+) values", text)
     assert found, text
     return int(found[1])
 
