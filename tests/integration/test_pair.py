@@ -213,7 +213,8 @@ def test_another_certificate_in_between_gets_nothing(gx: Gx) -> None:
     page.answers.append((403, b""))
     result = gx.pair(page)
     assert (result.code, result.out) == (EX_UNAVAILABLE, "")
-    assert f"during the pairing: {gx.other.fingerprint} instead of {gx.own.fingerprint}" in result.err
+    which = f"{gx.other.fingerprint} instead of {gx.own.fingerprint}"
+    assert f"during the pairing: {which}" in result.err
     assert len(page.asked) == 1
     assert door.attempts == []
 
