@@ -213,8 +213,8 @@ def test_a_changed_certificate_gets_nothing(gx: Gx) -> None:
     page.answers.append((403, b""))
     result = gx.pair(page)
     assert (result.code, result.out) == (EX_UNAVAILABLE, "")
-    fingerprints = f"{gx.other.fingerprint} instead of {gx.own.fingerprint}"
-    assert f"during the pairing: {fingerprints}" in result.err
+    which = f"{gx.other.fingerprint} instead of {gx.own.fingerprint}"
+    assert f"during the pairing: {which}" in result.err
     assert len(page.asked) == 1
     assert door.attempts == []
 

@@ -96,7 +96,7 @@ def test_an_empty_server_gets_all_of_it_once(make: Make) -> None:
     """The second run creates nothing, and changes nothing."""
     setup = make("empty")
     said = setup()
-    assert said.count(" made") == 10, said
+    assert said.count(" created") == 10, said
     first = setup.state()
     kept = {row["name"]: (row["duration"], row["default"]) for row in first["policies"]}
     assert kept == {
@@ -115,7 +115,7 @@ def test_an_empty_server_gets_all_of_it_once(make: Make) -> None:
     assert first["users"] == [{"user": "empty-user", "admin": False}]
     assert first["grants"] == [{"database": "empty", "privilege": "WRITE"}]
     again = setup()
-    assert " made" not in again
+    assert " created" not in again
     assert again.count(" exists") == 11, again  # the database and its policy are two
     assert "note" not in again
     assert setup.state() == first
@@ -239,7 +239,7 @@ def test_a_policy_of_the_file_is_created(make: Make) -> None:
     ]
     read = [row["query"].count("FROM named.mine.dc") for row in setup.state()["queries"]]
     assert read == [0, 0, 1, 1, 1, 1], "energies are computed from minutes"
-    assert " made" not in setup()
+    assert " created" not in setup()
 
 
 def test_names_with_special_characters_work(make: Make) -> None:
@@ -251,11 +251,11 @@ def test_names_with_special_characters_work(make: Make) -> None:
     battery = dataclasses.replace(setup.settings.batteries[0], fields=(odd,))
     influx = dataclasses.replace(setup.settings.influx, db=db, user=user, measurement='d"c \\d')
     setup.settings = dataclasses.replace(setup.settings, influx=influx, batteries=(battery,))
-    assert setup().count(" made") == 8
+    assert setup().count(" created") == 8
     assert {"name": db} in setup.ask("SHOW DATABASES")
     assert {"user": user, "admin": False} in setup.ask("SHOW USERS")
     again = setup()
-    assert " made" not in again
+    assert " created" not in again
     assert "note" not in again
     setup.ask(f"DROP DATABASE {quote_name(db)}")
 
@@ -308,7 +308,7 @@ def test_a_rejected_statement_ends_it_and_the_next_run_continues(make: Make) -> 
     setup.ask("DROP CONTINUOUS QUERY bat2influx_dc_hours ON refused")
     setup.server.query("DROP MEASUREMENT dc", "refused")
     setup.write([("", "Current", 1.0, time_ns)])
-    assert setup().count(" made") == 2  # the query and the user
+    assert setup().count(" created") == 2  # the query and the user
 
 
 def test_a_clash_of_names_is_reported_before_any_change(
@@ -350,5 +350,5 @@ def test_only_an_administrator_can_set_up(
             with pytest.raises(InfluxDBError, match="not authorized"):
                 server.query(statement, "guarded")
         server.login = admin
-        assert setup().count(" made") == 0
+        assert setup().count(" created") == 0
         assert setup(change=True).count("now has the file's password") == 1

@@ -113,7 +113,7 @@ def test_names_with_an_instance_are_those_of_stored_values(make: Make) -> None:
         " vebus 275 and 289; when there is another one, run this again with --change" in said
     )
     assert setup.values("minutes") == expected
-    assert " made" not in setup()
+    assert " created" not in setup()
 
 
 def test_without_known_fields_there_is_no_query(make: Make) -> None:
@@ -127,7 +127,7 @@ def test_without_known_fields_there_is_no_query(make: Make) -> None:
     setup.write(_minute("", _start(), "SolarPower_288", [100.0]))
     assert setup().count("query 'bat2influx_dc_") == 6
     assert set(setup.values("hours").values()) == {100.0, 100 / 60_000, 0.0}
-    assert " made" not in setup()
+    assert " created" not in setup()
 
 
 def test_an_instance_in_the_file_is_known(make: Make) -> None:

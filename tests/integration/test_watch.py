@@ -63,7 +63,7 @@ def test_values_and_faults_in_a_terminal(setting: Setting, tmux: Tmux) -> None:
     device.set_value("vebus", "/Dc/0/Voltage", 52.625)
     ini = setting.write_ini(Battery=GIVEN)
     pane = tmux.pane(in_shell(command(setting, ini)), 80, 24)
-    text = pane.wait_for("'battery' is not there yet", "Voltage 52.62 V 0 s", "connected, polling")
+    text = pane.wait_for("'battery' does not", "Voltage 52.62 V 0 s", "connected, polling")
     assert "on disk     nothing queued" in text
     assert "daemon      not running here" in text
     assert "before" not in text
@@ -206,18 +206,18 @@ def test_faults_have_separate_lines(setting: Setting) -> None:
     watch = setting.daemon(
         environment={**ENVIRONMENT, "TERM": "dumb"}, options=("watch",), Battery=GIVEN
     )
-    watch.wait_for_log(" trouble: database: InfluxDB at 127.0.0.1:[0-9]+ is unreachable")
+    watch.wait_for_log(" problem: database: InfluxDB at 127.0.0.1:[0-9]+ is unreachable")
     watch.wait_for_log(" Voltage [0-9.]+ V, Current ")
     setting.mosquitto.stop()
-    watch.wait_for_log(" trouble: device: 127.0.0.1 ")
+    watch.wait_for_log(" problem: device: 127.0.0.1 ")
     setting.mosquitto.start()
     assert runner.wait_attached()
     setting.influxdb.start()
-    watch.wait_for_log(" over: device: 127.0.0.1 ")
-    watch.wait_for_log(" over: database: InfluxDB at ")
+    watch.wait_for_log(" resolved: device: 127.0.0.1 ")
+    watch.wait_for_log(" resolved: database: InfluxDB at ")
     os.kill(watch.pid, signal.SIGINT)
     assert watch.wait_for_end() == 0
-    assert len(watch.says("trouble: database")) == 1
+    assert len(watch.says("problem: database")) == 1
     assert not watch.says("Traceback|WARNING|ERROR")
 
 

@@ -1,4 +1,4 @@
-"""`bat2influx discover`: whom it asks, what the ini file has to do with it, and what it prints."""
+"""`bat2influx discover`: the hosts it queries, its use of the ini file, and its output."""
 
 from __future__ import annotations
 
@@ -113,10 +113,10 @@ def home(monkeypatch: pytest.MonkeyPatch) -> Home:
         ("evil.venus.local", None, None),
     ],
 )
-def test_the_file_counts_for_its_own_hosts_alone(
+def test_the_file_is_used_for_its_own_hosts_only(
     host: str, port: int | None, own: int | None
 ) -> None:
-    """By address and by port, the first where no port is given; its password is for nobody else."""
+    """By address and port, or the first without a port; its password is sent to no other host."""
     batteries = [
         battery(address="Venus.local.", port=1883, password="a"),
         battery(address="venus.local", port=8883, password="b"),
@@ -126,8 +126,8 @@ def test_the_file_counts_for_its_own_hosts_alone(
     assert found is (None if own is None else batteries[own])
 
 
-def test_a_host_is_asked_with_what_the_file_has_for_it(home: Home) -> None:
-    """And another one with nothing."""
+def test_a_host_is_queried_with_its_section_of_the_file(home: Home) -> None:
+    """And another one without any."""
     home.batteries = (battery(password="s3cret"),)
     home.discover("venus.local:1883", everything=True)
     home.discover("192.0.2.20")
@@ -149,10 +149,10 @@ def test_a_host_is_asked_with_what_the_file_has_for_it(home: Home) -> None:
         (["first", "second", "third"], "first (and 2 more); continuing without the file"),
     ],
 )
-def test_a_bad_file_is_told_in_a_line(
+def test_an_invalid_file_is_reported_in_one_line(
     home: Home, capsys: pytest.CaptureFixture[str], problems: list[str], said: str
 ) -> None:
-    """And is no obstacle."""
+    """The search continues."""
     home.problems = problems
     home.results["venus.local"] = InquiryResult((BLOCK,), reached=True)
     assert home.discover("venus.local") == EX_OK
@@ -161,10 +161,10 @@ def test_a_bad_file_is_told_in_a_line(
 
 
 @pytest.mark.parametrize("host", ["", "host:0", "a b", "192.168.1"])
-def test_a_host_that_is_none_is_a_mistake(
+def test_an_invalid_host_is_a_usage_error(
     home: Home, capsys: pytest.CaptureFixture[str], host: str
 ) -> None:
-    """Nobody is asked."""
+    """No connection is made."""
     assert home.discover(host) == EX_USAGE
     out, err = capsys.readouterr()
     assert err.startswith(f"bat2influx discover: {host}: ")
@@ -174,10 +174,10 @@ def test_a_host_that_is_none_is_a_mistake(
 # The search
 
 
-def test_a_search_says_where_and_for_how_long(
+def test_a_search_reports_where_and_for_how_long(
     home: Home, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """And what to do where nobody has answered, which is unavailable."""
+    """And what to do without an answer, which is EX_UNAVAILABLE."""
     home.batteries = (battery(),)
     assert home.discover() == EX_UNAVAILABLE
     out, err = capsys.readouterr()
@@ -189,10 +189,10 @@ def test_a_search_says_where_and_for_how_long(
     assert (out, home.resolved) == ("", [])
 
 
-def test_without_a_network_nobody_is_searched(
+def test_without_a_network_there_is_no_search(
     home: Home, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """And that is what is told."""
+    """A message says so."""
     home.interfaces = ()
     monkeypatch.setattr(lan_search, "find_devices", None)
     assert home.discover() == EX_UNAVAILABLE
@@ -200,8 +200,8 @@ def test_without_a_network_nobody_is_searched(
     assert capsys.readouterr() == ("", text)
 
 
-def test_of_many_devices_some_are_asked(home: Home, capsys: pytest.CaptureFixture[str]) -> None:
-    """There is an end to them."""
+def test_of_many_devices_some_are_queried(home: Home, capsys: pytest.CaptureFixture[str]) -> None:
+    """The number is bounded."""
     told = "17 devices have answered; only 16 of them are queried"
     for count in (MAX_DEVICES, MAX_DEVICES + 1):
         home.asked.clear()
@@ -213,8 +213,8 @@ def test_of_many_devices_some_are_asked(home: Home, capsys: pytest.CaptureFixtur
         assert rest[: -len(home.asked)] == ([told] if count > MAX_DEVICES else [])
 
 
-def test_a_device_of_the_file_is_asked_by_its_name(home: Home) -> None:
-    """Its login is for the address in the file, which the name stands for; others get none."""
+def test_a_device_of_the_file_is_queried_by_its_name(home: Home) -> None:
+    """Its login is for the address in the file, which resolves to it; others get none."""
     home.batteries = (
         battery(password="s3cret", port=8883),
         battery(address="gone.local", name="gone"),
@@ -250,10 +250,10 @@ def a_block(portal: str) -> list[str]:
 ABSENT = InquiryResult((["# off: MQTT is switched off on it"],))
 
 
-def test_of_several_devices_the_first_is_live(
+def test_of_several_devices_the_first_has_active_lines(
     home: Home, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The others are commented out, whoever asked for them, so that it is a file that loads."""
+    """The others are commented out, so that the output is a valid file."""
     first = InquiryResult((a_block("a"), a_block("b")), reached=True)
     second = InquiryResult((a_block("c"),), reached=True)
 
@@ -264,23 +264,21 @@ def test_of_several_devices_the_first_is_live(
     assert lines == [*a_block("a"), *commented("b"), *commented("c")]
 
 
-def test_who_was_not_reached_stands_last(home: Home, capsys: pytest.CaptureFixture[str]) -> None:
-    """A comment stays a comment, and takes no other block's place."""
+def test_unreachable_devices_are_last(home: Home, capsys: pytest.CaptureFixture[str]) -> None:
+    """A comment stays a comment, and replaces no block."""
     good = InquiryResult((a_block(OTHER),), reached=True)
     lines = printed(home, capsys, ABSENT, NOTHING, good)
     assert lines == [*a_block(OTHER), "", LINE, *ABSENT.blocks[0]]
 
 
-def test_a_device_that_was_not_reached_is_unavailable(
+def test_an_unreachable_device_is_unavailable(
     home: Home, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """What it has said of itself is printed all the same."""
+    """Its description is printed nevertheless."""
     assert printed(home, capsys, ABSENT) == ABSENT.blocks[0]
 
 
-def test_what_is_printed_is_utf8_as_the_file_is(
-    home: Home, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_output_is_utf8_like_the_file(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever the locale."""
     out = io.BytesIO()
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(out, encoding="ascii"))
@@ -329,10 +327,10 @@ def test_the_command_line_chooses_host_and_all(monkeypatch: pytest.MonkeyPatch) 
 # What it writes
 
 
-def test_the_lines_are_written_in_the_place_of_being_printed(
+def test_the_lines_are_written_instead_of_printed(
     home: Home, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The difference is what is on stdout."""
+    """Stdout has the difference."""
     path = tmp_path / "x.ini"
     home.results["gx"] = InquiryResult((BLOCK,), reached=True)
     assert home.discover("gx", write=path) == EX_OK
@@ -340,18 +338,18 @@ def test_the_lines_are_written_in_the_place_of_being_printed(
     assert "+address = a" in capsys.readouterr().out.splitlines()
 
 
-def test_where_nobody_is_found_nothing_is_written(home: Home, tmp_path: Path) -> None:
-    """Neither by the search, nor at a host."""
+def test_without_a_device_nothing_is_written(home: Home, tmp_path: Path) -> None:
+    """Neither after a search, nor for a host."""
     path = tmp_path / "x.ini"
     assert home.discover("gx", write=path) == EX_UNAVAILABLE
     assert home.discover(write=path) == EX_UNAVAILABLE
     assert not path.exists()
 
 
-def test_a_bad_file_is_in_the_way_of_writing(
+def test_an_invalid_file_prevents_writing(
     home: Home, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """It is named whole, and nobody is asked."""
+    """All its problems are printed, and no host is queried."""
     path = tmp_path / "x.ini"
     path.touch()
     home.problems = ["x.ini, line 2: port", "x.ini, line 3: tls"]

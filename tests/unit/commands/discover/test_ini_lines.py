@@ -120,8 +120,8 @@ def test_product_custom_name_and_system_are_shown() -> None:
     assert ini_lines.heading("192.0.2.20", "", "", "") == "# a Venus device at 192.0.2.20"
 
 
-def test_two_multis_take_a_line_for_the_instance() -> None:
-    """The nine are of the one that the line says; the other's values have names of their own."""
+def test_two_multis_need_a_line_for_the_instance() -> None:
+    """The nine are of the one in that line; the other's values have other names."""
     survey = surveyed(Device(services=("vebus/288", "vebus/276")))
     lines = ini_lines.block(survey, AT)
     made = pasted(lines)
@@ -132,7 +132,7 @@ def test_two_multis_take_a_line_for_the_instance() -> None:
 
 
 def test_without_a_multi_there_are_none_of_the_nine() -> None:
-    """They would be asked for in vain; but no field at all would be a mistake in the file."""
+    """Reads of them would get no answer; but a file without any field would be invalid."""
     made = pasted(ini_lines.block(told(("solarcharger/288/Yield/Power", 9)), AT))
     assert [field.name for field in made.batteries[0].fields] == ["SolarchargerYieldPower"]
     for survey in (told(("tank/1/Level", 9)), told()):
@@ -153,10 +153,8 @@ def test_without_a_multi_there_are_none_of_the_nine() -> None:
         ),
     ],
 )
-def test_how_it_was_reached_is_under_battery(
-    reached: Reached, alone: bool, lines: list[str]
-) -> None:
-    """Address, port, TLS and portal id, as far as the defaults do not say the same."""
+def test_battery_has_the_connection(reached: Reached, alone: bool, lines: list[str]) -> None:
+    """Address, port, TLS and portal id, as far as they differ from the defaults."""
     block = ini_lines.block(surveyed(Device()), reached, alone=alone)
     assert block[: len(lines) + 2] == ["[Battery]", *lines, ""]
     battery = pasted(block).batteries[0]
@@ -164,7 +162,7 @@ def test_how_it_was_reached_is_under_battery(
     assert (battery.tls is not None) == (reached.fingerprint is not None)
 
 
-def test_the_same_name_never_comes_twice() -> None:
+def test_no_name_is_used_twice() -> None:
     """Where two paths would have one name, the second is numbered."""
     survey = told(("grid/30/a/b", 1), ("grid/30/aB", 2), ("grid/30/A.b", 3), ("grid/30/a_b", 4))
     names = [
@@ -175,8 +173,8 @@ def test_the_same_name_never_comes_twice() -> None:
 
 
 @pytest.mark.parametrize("leaf", ["platform/0/Token", "a/1/Secret/x", "b/1/PassWd", "password/1/s"])
-def test_what_smells_of_a_secret_is_not_offered(leaf: str) -> None:
-    """The ini file takes no such name for a field."""
+def test_names_that_could_be_secrets_are_left_out(leaf: str) -> None:
+    """The ini file does not accept such a name for a field."""
     lines = ini_lines.block(told((leaf, 1), ("tank/1/Level", 1)), AT, everything=True)
     assert not any(leaf in line for line in lines)
     pasted(uncommented(lines))
@@ -204,7 +202,7 @@ LEAVES = st.builds(
 @settings(deadline=None)
 @given(st.lists(st.tuples(LEAVES, HOSTILE | st.floats() | st.integers() | st.none()), max_size=12))
 def test_no_device_injects_a_line(said: list[tuple[str, object]]) -> None:
-    """Whatever the names and values, the lines load, are printable, and say nothing but fields."""
+    """Whatever the names and values, the lines are valid, printable, and hold only fields."""
     survey = told(*said)
     lines = [ini_lines.heading("192.0.2.20", survey.model, survey.name, PORTAL)]
     lines += ini_lines.block(survey, AT)
@@ -238,13 +236,13 @@ def test_a_large_device_fits_into_a_file() -> None:
     assert sum("History/Daily" in line for line in everything) == 3000
 
 
-def test_a_flood_of_paths_still_loads() -> None:
+def test_a_flood_of_paths_gives_a_valid_file() -> None:
     """As many as a survey keeps fit into a file."""
     pasted(ini_lines.block(flooded(), AT))
 
 
 @pytest.mark.parametrize(("everything", "shown"), [(False, False), (True, True)])
-def test_housekeeping_is_shown_with_everything_alone(everything: bool, shown: bool) -> None:
+def test_housekeeping_is_shown_with_everything_only(everything: bool, shown: bool) -> None:
     """Settings are not what a battery owner looks for."""
     survey = told(("settings/0/X", 1), ("vebus/275/Soc", 1))
     lines = ini_lines.block(survey, AT, everything=everything)
@@ -260,12 +258,12 @@ def test_housekeeping_is_shown_with_everything_alone(everything: bool, shown: bo
     ],
 )
 def test_a_heading_is_one_comment(model: str, name: str, portal: str, line: str) -> None:
-    """Whatever a device calls itself, and with what is known of it alone."""
+    """Whatever the device's names, and with the known parts only."""
     assert ini_lines.heading("192.0.2.20", model, name, portal) == line
 
 
 def test_a_bridges_prefix_is_a_line() -> None:
-    """It stands in [Battery] with the rest of the way."""
+    """It is in [Battery] with the rest of the connection."""
     lines = ini_lines.battery(Reached("broker", 1884, FINGERPRINT, "boat/"))
     assert lines == [
         "[Battery]",
@@ -277,8 +275,8 @@ def test_a_bridges_prefix_is_a_line() -> None:
     ]
 
 
-def test_a_portal_id_that_the_file_does_not_take_is_no_line() -> None:
-    """One of a bridge may have other characters; it stands in the comment above."""
+def test_a_portal_id_that_the_file_rejects_is_no_line() -> None:
+    """One of a bridge may have other characters; it is in the comment above."""
     for portal, line in (("a b", False), ("a-b", True), ("ab", True)):
         block = ini_lines.block(Survey(portal, "mine"), AT, alone=False)
         assert (f"serial = {portal}" in block) is line
@@ -286,7 +284,7 @@ def test_a_portal_id_that_the_file_does_not_take_is_no_line() -> None:
 
 
 def test_of_many_multis_some_are_named() -> None:
-    """The first one is taken; the line has the next four."""
+    """The first one is used; the comment has the next four."""
     block = ini_lines.block(told(*((f"vebus/{n}/Soc", 1) for n in range(1, 8))), AT)
     assert block[2:4] == [
         "# the vebus that the nine default fields are read from; there is also 2 and 3 and 4 and 5",
@@ -320,8 +318,8 @@ def test_of_several_instances_each_is_in_its_names() -> None:
     assert names == ["Tank1Level", "Tank2Level"]
 
 
-def test_what_is_very_long_is_not_aligned() -> None:
-    """It would push the comments of all others out of sight."""
+def test_very_long_names_are_not_aligned() -> None:
+    """They would push the comments of all others out of view."""
     long = "x" * 60
     block = ini_lines.block(told((f"tank/1/{long}", 1), ("tank/1/Level", 2)), AT)
     assert block[-2:] == [

@@ -1,4 +1,4 @@
-"""What `discover` offers in a few lines, in the place of many."""
+"""The few lines that `discover` offers instead of many."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def in_few_lines(lines: list[str]) -> list[str]:
 
 
 def test_a_large_system_in_two_lines() -> None:
-    """With them in the place of the others, all of its presets are stored, of both inverters."""
+    """With these instead of the others, all of its presets are stored, of both inverters."""
     lines = ini_lines.block(surveyed(large()), AT)
     presets = ("battery", "grid", "solar", "system", "phases")
     assert offered(lines) == [f"presets = {', '.join(presets)}", "instances = tag"]
@@ -45,8 +45,8 @@ def test_a_large_system_in_two_lines() -> None:
     assert made.influx.device_tags == ("instance",)
 
 
-def test_pasted_as_it_is_nothing_of_it_counts() -> None:
-    """The lines are comments; each value has its own line below."""
+def test_these_lines_are_comments() -> None:
+    """Each value has its own line below."""
     (battery,) = pasted(ini_lines.block(surveyed(large()), AT)).batteries
     assert (battery.instance, battery.instances) == (275, "one")
     assert not any(field.optional for field in battery.fields)
@@ -71,7 +71,7 @@ def test_pasted_as_it_is_nothing_of_it_counts() -> None:
     ],
 )
 def test_only_what_the_device_has_is_offered(leaves: list[str], lines: list[str]) -> None:
-    """A preset by one of its values; all instances where one would have to choose."""
+    """A preset by one of its values; all instances if a person would have to choose."""
     block = ini_lines.block(told(*((leaf, 1) for leaf in leaves)), AT)
     assert offered(block) == lines
     pasted(block)
@@ -80,14 +80,14 @@ def test_only_what_the_device_has_is_offered(leaves: list[str], lines: list[str]
 
 
 def test_a_device_of_one_inverter_is_offered_no_instances() -> None:
-    """There is nothing to tell apart."""
+    """There is nothing to distinguish."""
     lines = ini_lines.block(surveyed(Device()), AT)
     assert offered(lines) == ["presets = system, phases"]
     assert "there are several" not in "\n".join(lines)
 
 
-def test_rs_inverters_are_live_lines_with_their_units() -> None:
-    """A device without vebus is stored as it is pasted: the nine are not, its inverters are."""
+def test_rs_inverters_are_active_lines_with_their_units() -> None:
+    """A device without vebus is stored as pasted: the nine are not, its inverters are."""
     leaves = {
         "multi/0/Dc/0/Voltage": 52.8,
         "multi/0/Ac/In/1/L1/P": 310,

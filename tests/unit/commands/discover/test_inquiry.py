@@ -1,4 +1,4 @@
-"""Whom `discover` asks and how, who gets the password, and which lines come of the answers."""
+"""The connections of `discover`, where the password is sent, and the resulting lines."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Asked:
         self.broker.connect = lambda endpoint: HandLink("TLSv1.3" if endpoint.tls else "")
 
     def meet(self, *outcomes: Trouble | None) -> None:
-        """Have each attempt in turn come to this."""
+        """Let the attempts have these outcomes, one after the other."""
         left = itertools.chain(outcomes, itertools.repeat(REFUSED))
         self.broker.log_in = lambda _: next(left)
 
@@ -101,10 +101,10 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> Asked:
         (None, battery(port=8884, tls=Tls(ca_file="/ca")), [(8884, "", Tls(ca_file="/ca"))]),
     ],
 )
-def test_a_host_is_asked_in_clear_first_and_then_by_tls(
+def test_a_host_is_queried_unencrypted_first_and_then_with_tls(
     asked: Asked, port: int | None, own: Battery | None, expected: list[tuple[int, str, Tls | None]]
 ) -> None:
-    """The password goes in the file's own way alone, and never to just any certificate."""
+    """The password is sent only in the file's own way, and never with an unchecked certificate."""
     asked.meet(REFUSED, REFUSED)
     asked.make(Target(HOST, port), own)
     assert [(each.port, each.password, each.tls) for each in asked.endpoints] == expected
@@ -113,8 +113,8 @@ def test_a_host_is_asked_in_clear_first_and_then_by_tls(
     assert all(session.closed for session in asked.broker.sessions)
 
 
-def test_the_file_says_how_its_own_host_is_asked(asked: Asked) -> None:
-    """By its user and its prefix; the attempt without a password is by nobody's name."""
+def test_the_file_says_how_its_own_host_is_queried(asked: Asked) -> None:
+    """With its user and its prefix; an attempt without a password has the default user."""
     asked.meet(REFUSED, REFUSED)
     asked.make(Target("Venus.Local"), battery(user="me", password=SECRET, topic_prefix="boat/"))
     first, second = asked.endpoints
@@ -138,23 +138,21 @@ def test_the_file_says_how_its_own_host_is_asked(asked: Asked) -> None:
     ],
     ids=lambda value: getattr(value, "cause", None),
 )
-def test_tls_is_tried_where_it_may_be_what_is_wanted(
-    asked: Asked, why: Trouble, again: bool
-) -> None:
-    """A port that is closed, or a login, may be due to the security profile; a name is not."""
+def test_tls_is_tried_if_the_host_may_require_it(asked: Asked, why: Trouble, again: bool) -> None:
+    """A closed port, or a rejected login, may be due to the security profile; a name is not."""
     asked.meet(why, None)
     asked.make(Target(HOST))
     assert [each.tls for each in asked.endpoints] == ([None, ANY] if again else [None])
 
 
-def test_who_lets_us_in_is_asked_no_second_time(asked: Asked) -> None:
-    """One attempt in clear is all there is."""
+def test_a_host_that_accepts_the_login_is_queried_once(asked: Asked) -> None:
+    """There is one unencrypted attempt."""
     assert asked.make(Target(HOST)).reached
     assert [each.tls for each in asked.endpoints] == [None]
 
 
-def test_each_attempt_that_fails_is_told(asked: Asked) -> None:
-    """In one line that fits, whatever the peer has said."""
+def test_each_failed_attempt_is_reported(asked: Asked) -> None:
+    """In one line of limited length, whatever the peer has sent."""
     asked.meet(REFUSED, mqtt_errors.tls_failed(HOST, 8883, "x\n" * 500))
     result = asked.make(Target(HOST))
     assert (result.blocks, result.reached) == ((), False)
@@ -181,10 +179,10 @@ def test_each_attempt_that_fails_is_told(asked: Asked) -> None:
         ),
     ],
 )
-def test_where_a_login_is_wanted_the_lines_have_room_for_it(
+def test_if_a_login_is_required_the_lines_have_room_for_it(
     asked: Asked, outcomes: tuple[Trouble, ...], lines: list[str]
 ) -> None:
-    """They have the way by which it was the last one that wanted one."""
+    """They have the connection whose login was rejected last."""
     asked.meet(*outcomes)
     (block,) = asked.make(Target(HOST)).blocks
     assert block == [
@@ -200,8 +198,8 @@ def test_where_a_login_is_wanted_the_lines_have_room_for_it(
     assert asked.said[-1] == "venus.local requires a login"
 
 
-def test_after_a_login_is_wanted_no_other_trouble_is_told(asked: Asked) -> None:
-    """That TLS is closed says nothing beside it."""
+def test_after_a_rejected_login_no_other_trouble_is_reported(asked: Asked) -> None:
+    """That the port of TLS is closed does not matter then."""
     asked.meet(LOGIN, REFUSED)
     result = asked.make(Target(HOST))
     assert result.reached
@@ -232,10 +230,10 @@ def test_after_a_login_is_wanted_no_other_trouble_is_told(asked: Asked) -> None:
         ),
     ],
 )
-def test_a_password_of_the_file_that_is_refused_is_told(
+def test_a_rejected_password_of_the_file_is_reported(
     asked: Asked, own: Battery, why: Trouble, what: str, said: str
 ) -> None:
-    """And is in no line."""
+    """No line has the password."""
     asked.meet(why, REFUSED)
     result = asked.make(Target(HOST), own)
     (block,) = result.blocks
@@ -268,10 +266,10 @@ def test_a_password_of_the_file_that_is_refused_is_told(
         (Description(portal=P), ([f"{HEADING}, portal id {P}: MQTT is unreachable"],)),
     ],
 )
-def test_of_a_device_that_cannot_be_asked_there_is_what_it_has_said_of_itself(
+def test_of_an_unreachable_device_its_description_is_printed(
     asked: Asked, description: Description, blocks: tuple[list[str], ...]
 ) -> None:
-    """A comment, by which nothing was reached."""
+    """As a comment; the host counts as not reached."""
     asked.meet(REFUSED, REFUSED)
     result = asked.make(Target(HOST, description=description))
     assert (result.blocks, result.reached) == (blocks, False)

@@ -1,4 +1,4 @@
-"""What `discover` makes of the devices behind a broker that has let it in."""
+"""The result of `discover` for the devices behind a broker that has accepted the login."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> Asked:
 
 
 def test_a_device_becomes_a_block(asked: Asked) -> None:
-    """It is asked for one full republish, and its lines have what it said."""
+    """It gets a request for one full republish, and its lines have the published values."""
     result = asked.make(Target(HOST, 1884))
     (block,) = result.blocks
     assert result.reached
@@ -65,10 +65,10 @@ def test_a_block_over_tls_pins_the_certificate(asked: Asked) -> None:
     assert block[2:6] == ["address = venus.local", "port = 1884", "tls = yes", pin]
 
 
-def test_names_of_the_description_are_for_what_the_device_does_not_say(
+def test_names_of_the_description_are_the_fallback(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """What it says by MQTT counts before."""
+    """Names by MQTT come first."""
     described = Description("By SSDP", "Cerbo GX", P)
     name = {"settings/0/Settings/SystemSetup/SystemName": "By MQTT"}
     for values, shown in (({}, '"By SSDP"'), (name, '"By MQTT"')):
@@ -78,7 +78,7 @@ def test_names_of_the_description_are_for_what_the_device_does_not_say(
 
 
 @pytest.mark.parametrize(("password", "noted"), [(SECRET, True), ("", False)])
-def test_a_password_of_the_file_is_to_be_kept(
+def test_a_password_of_the_file_stays(
     monkeypatch: pytest.MonkeyPatch, password: str, noted: bool
 ) -> None:
     """The lines say so, and do not have it."""
@@ -90,7 +90,7 @@ def test_a_password_of_the_file_is_to_be_kept(
     assert SECRET not in "\n".join(block)
 
 
-def test_several_devices_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_several_devices_are_distinguished(monkeypatch: pytest.MonkeyPatch) -> None:
     """Those with values come first, each with its portal id."""
     asked = Asked(monkeypatch, HandDevice(OTHER, silent=True), HandDevice(P))
     blocks = asked.make(Target(HOST)).blocks
@@ -100,8 +100,8 @@ def test_several_devices_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None
     ]
 
 
-def test_of_many_devices_some_are_asked(monkeypatch: pytest.MonkeyPatch) -> None:
-    """There is an end to them, and how many there are is told."""
+def test_of_many_devices_some_are_queried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The number is bounded, and the message has the number of all."""
     for count, said in (
         (MAX_PORTALS, []),
         (MAX_PORTALS + 2, ["18 devices are at venus.local; only 16 of them are queried"]),
@@ -112,10 +112,10 @@ def test_of_many_devices_some_are_asked(monkeypatch: pytest.MonkeyPatch) -> None
         assert asked.said == said
 
 
-def test_a_broker_that_makes_up_devices_takes_no_more_memory(
+def test_the_number_of_devices_is_bounded(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """No more are kept than one could be asked to choose from."""
+    """No more are kept than a person could choose from."""
     monkeypatch.setattr(protocol, "MOST_PORTALS", MAX_PORTALS + 1)
     asked = Asked(monkeypatch, *(HandDevice(f"p{n:02}") for n in range(MAX_PORTALS + 9)))
     assert len(asked.make(Target(HOST)).blocks) == MAX_PORTALS
@@ -136,7 +136,7 @@ def test_a_broker_that_makes_up_devices_takes_no_more_memory(
 def test_a_portal_id_that_is_not_listed_may_be_known(
     monkeypatch: pytest.MonkeyPatch, own: Battery | None, described: str, portal: str | None
 ) -> None:
-    """By the file, or else by what the device has said of itself."""
+    """From the file, or else from the device's description."""
     asked = Asked(monkeypatch, HandDevice(listed=False))
     result = asked.make(Target(HOST, description=Description(portal=described)), own)
     assert result.reached is (portal is not None)
@@ -146,14 +146,14 @@ def test_a_portal_id_that_is_not_listed_may_be_known(
     assert asked.said == ([] if portal else none)
 
 
-def test_a_listed_portal_id_counts_before_a_known_one(asked: Asked) -> None:
-    """What is there is asked, whatever the file has."""
+def test_a_listed_portal_id_is_preferred_to_a_known_one(asked: Asked) -> None:
+    """The listed device is queried, whatever the file has."""
     asked.make(Target(HOST), battery(serial=OTHER))
     assert [topic for topic, _ in asked.broker.published] == [f"R/{P}/keepalive"]
 
 
-def test_a_serial_that_was_taken_back_is_no_device(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An empty message is how that is done."""
+def test_a_removed_serial_is_no_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An empty message removes it."""
     asked = Asked(monkeypatch)
     asked.broker.at(1.0, f"N/{P}/system/0/Serial", b"")
     result = asked.make(Target(HOST))
@@ -161,10 +161,10 @@ def test_a_serial_that_was_taken_back_is_no_device(monkeypatch: pytest.MonkeyPat
     assert asked.broker.now == START + inquiry.PORTALS_WITHIN + PREFIXES_WITHIN
 
 
-def test_a_device_that_says_nothing_has_a_block_without_values(
+def test_a_device_that_does_not_respond_has_a_block_without_values(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """It is there, by what the broker has of it, and is waited for ten seconds."""
+    """The broker lists it, and the wait for it is ten seconds."""
     asked = Asked(monkeypatch, HandDevice(silent=True))
     result = asked.make(Target(HOST))
     assert result.reached
@@ -176,10 +176,10 @@ def test_a_device_that_says_nothing_has_a_block_without_values(
     assert waited == 2 * inquiry.FIRST_WITHIN
 
 
-def test_a_device_that_does_not_say_that_this_is_all_is_given_time(
+def test_a_device_that_does_not_mark_the_end_gets_more_time(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """As long as new paths come, and some seconds more; that the list may lack some is told."""
+    """As long as new paths arrive, and some seconds more; a message says what may be missing."""
     asked = Asked(monkeypatch, HandDevice(ends=False))
     asked.broker.at(1.0 + 3.0, f"N/{P}/tank/1/Level", b'{"value":50}')
     asked.broker.at(1.0 + 5.0, f"N/{P}/tank/1/Level", b'{"value":51}')
@@ -192,8 +192,8 @@ def test_a_device_that_does_not_say_that_this_is_all_is_given_time(
     assert asked.broker.now == START + inquiry.OTHERS_WITHIN + 2 * inquiry.QUIET
 
 
-def test_a_device_that_never_ends_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
-    """After half a minute, though new paths still come."""
+def test_the_time_for_a_republish_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Half a minute, although new paths still arrive."""
     asked = Asked(monkeypatch, HandDevice(ends=False))
     for second in range(100):
         asked.broker.at(float(second), f"N/{P}/tank/{second}/Level", b'{"value":50}')
@@ -204,8 +204,8 @@ def test_a_device_that_never_ends_is_ended(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 @pytest.mark.parametrize("topic", ["N/+/system/0/Serial", f"N/{P}/#"])
-def test_a_right_that_is_missing_is_told(asked: Asked, topic: str) -> None:
-    """Without a block, since nothing was heard."""
+def test_a_missing_right_is_reported(asked: Asked, topic: str) -> None:
+    """Without a block, because no message was received."""
     why = mqtt_errors.subscription_refused(HOST, "bat2influx", topic, "not authorised", CONFIG)
     asked.broker.refuses[topic] = why
     result = asked.make(Target(HOST))
@@ -213,7 +213,7 @@ def test_a_right_that_is_missing_is_told(asked: Asked, topic: str) -> None:
     assert asked.said == [why.text]
 
 
-def test_a_connection_that_is_lost_meanwhile_leaves_what_was_said(
+def test_after_a_lost_connection_the_values_so_far_are_listed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """With the reason."""
@@ -228,7 +228,7 @@ def test_a_connection_that_is_lost_meanwhile_leaves_what_was_said(
 @pytest.mark.parametrize(
     ("everything", "shown"), [(False, False), (True, True)], ids=["usual", "all"]
 )
-def test_housekeeping_is_for_who_wants_everything(
+def test_housekeeping_is_listed_with_everything_only(
     monkeypatch: pytest.MonkeyPatch, everything: bool, shown: bool
 ) -> None:
     """Settings are among the lines then, and only then."""

@@ -1,4 +1,4 @@
-"""What `discover` makes of old firmware, of bridges in one direction, and of prefixes."""
+"""The result of `discover` for old firmware, for one-way bridges, and for prefixes."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ def lists(result: InquiryResult, leaf: str = "vebus/275/Soc") -> bool:
     return any(f"= {leaf} " in line for line in block)
 
 
-def test_firmware_before_3_20_is_asked_in_its_own_way(asked: Asks) -> None:
-    """After some seconds without a message; another device is not asked a second time."""
+def test_firmware_before_3_20_gets_its_own_keepalive(asked: Asks) -> None:
+    """After some seconds without a message; another device does not get it."""
     look = asked(HandDevice(old=True))
     assert lists(look.make(Target(HOST)))
     assert [topic for topic, _ in look.broker.published] == [
@@ -53,7 +53,7 @@ def test_firmware_before_3_20_is_asked_in_its_own_way(asked: Asks) -> None:
 def test_values_that_arrive_without_answers_name_the_bridge(
     asked: Asks, prefix: str, leaf: str
 ) -> None:
-    """What arrives is listed all the same."""
+    """The values are listed nevertheless."""
     look = asked(HandDevice(silent=True, prefix=prefix))
     for second in range(1, 40):
         look.broker.at(float(second), f"{prefix}N/{P}/{leaf}", b'{"value":1}')
@@ -63,8 +63,8 @@ def test_values_that_arrive_without_answers_name_the_bridge(
     assert lists(result) is (leaf != "heartbeat")
 
 
-def test_a_prefix_says_that_there_is_a_bridge(asked: Asks) -> None:
-    """Where nothing comes but the serial number that the broker keeps."""
+def test_a_prefix_shows_that_there_is_a_bridge(asked: Asks) -> None:
+    """If only the retained serial number arrives."""
     look = asked(HandDevice(silent=True, prefix="b/"))
     look.make(Target(HOST), battery(topic_prefix="b/"))
     assert look.said == [device_errors.questions_unanswered(HOST, P, "b/", values=False).text]
@@ -93,8 +93,8 @@ def test_a_device_below_another_prefix_is_listed_with_it(
     assert [session.closed for session in look.broker.sessions] == [True, True, True]
 
 
-def test_a_prefix_is_looked_for_once(asked: Asks, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where a device is gone by then, that is the end."""
+def test_a_prefix_is_searched_once(asked: Asks, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If the device has left by then, the search ends."""
     look = asked()
     monkeypatch.setattr(bridge_look, "prefixes_of", lambda *_: ("home/",))
     result = look.make(Target(HOST))
@@ -105,8 +105,8 @@ def test_a_prefix_is_looked_for_once(asked: Asks, monkeypatch: pytest.MonkeyPatc
     ]
 
 
-def test_the_vrm_cloud_is_not_looked_through(asked: Asks) -> None:
-    """It refuses to list devices."""
+def test_the_vrm_cloud_is_not_searched(asked: Asks) -> None:
+    """It rejects a list of devices."""
     look = asked(HandDevice(listed=False, silent=True))
     look.make(Target(HOST), battery(serial=P, vrm=True, port=1883))
     assert len(look.broker.sessions) == 1

@@ -1,4 +1,4 @@
-"""The search in the network: from where it is sent, what counts as an answer, who is found."""
+"""The search in the network: the interfaces, the accepted answers, and the found devices."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ class Air:
         pass
 
     def register(self, sock: SimpleNamespace, _: int) -> None:
-        """Have a socket watched."""
+        """Watch a socket."""
         self._names.append(sock.name)
 
     def select(self, timeout: float) -> list[tuple[SimpleNamespace, int]]:
@@ -168,7 +168,7 @@ def air(monkeypatch: pytest.MonkeyPatch) -> Air:
 
 
 def test_a_search_is_sent_three_times_out_of_each_interface(air: Air) -> None:
-    """And listens for a while, whoever answers."""
+    """And listens for a fixed time."""
     assert air.search(ETH0, WLAN0) == ()
     assert air.sent == [(at, name) for at in SENT_AT for name in ("eth0", "wlan0")]
     assert air.now == air.begun + LISTENING
@@ -176,7 +176,7 @@ def test_a_search_is_sent_three_times_out_of_each_interface(air: Air) -> None:
 
 
 def test_an_answer_counts_once(air: Air) -> None:
-    """Each search is answered, and others answer too; what ends the wait is time alone."""
+    """Each search is answered, also by other devices; only the time ends the wait."""
     other = answer(location="http://192.0.2.20/other.xml")
     noise = answer(USN="uuid:com.example.lamp::upnp:rootdevice")
     air.coming = [
@@ -192,8 +192,8 @@ def test_an_answer_counts_once(air: Air) -> None:
     assert [at for at, _ in air.sent] == [*SENT_AT]
 
 
-def test_an_interface_that_is_of_no_use_keeps_nobody_from_the_others(air: Air) -> None:
-    """One without a socket is told; one without a route may have one later."""
+def test_an_unusable_interface_does_not_stop_the_search(air: Air) -> None:
+    """One without a socket is reported; one without a route may have one later."""
     air.broken = {"eth0"}
     gone = Interface("usb0", "0.0.0.0")
     air.coming = [(0.1, "wlan0", answer())]
@@ -208,8 +208,8 @@ def test_without_a_socket_there_is_nothing_to_wait_for(air: Air) -> None:
     assert air.now == air.begun
 
 
-def test_a_flood_of_answers_has_an_end(air: Air) -> None:
-    """The first ones count, and that there are more is told."""
+def test_the_number_of_answers_is_bounded(air: Air) -> None:
+    """The first ones count, and a message says that there are more."""
     air.coming = [
         (0.1, "eth0", answer(location=f"http://192.0.2.20/{number}"))
         for number in range(MAX_ANSWERS + 1)
@@ -221,7 +221,7 @@ def test_a_flood_of_answers_has_an_end(air: Air) -> None:
 
 
 def test_one_address_does_not_crowd_out_the_others(air: Air) -> None:
-    """Of so many answers from one the first few count, and that there are more is told once."""
+    """Of many answers from one address the first few count, with one message."""
     air.coming = [
         (0.1, "eth0", answer(location=f"http://192.0.2.20/{number}"))
         for number in range(2 * MAX_ANSWERS)
@@ -236,7 +236,7 @@ def test_one_address_does_not_crowd_out_the_others(air: Air) -> None:
 
 
 def test_a_search_leaves_by_its_own_interface() -> None:
-    """A socket has the interface's address, does not wait, and does not go beyond four routers."""
+    """A socket has the interface's address, does not block, and passes four routers at most."""
     with closing(lan_search._socket(Interface("lo", "127.0.0.1"))) as sock:
         assert sock.getsockname()[0] == "127.0.0.1"
         assert not sock.getblocking()
@@ -274,7 +274,7 @@ CERBO = Description("Cerbo GX (c0619ab1c2d3)", "Cerbo GX", "c0619ab1c2d3", mqtt=
 
 
 def test_each_address_is_one_device(monkeypatch: pytest.MonkeyPatch) -> None:
-    """In their order, with what each has said of itself."""
+    """In order, with the description of each."""
     answers = [at("192.0.2.9"), at("192.0.2.20", "/b")]
     documents = {"/a": description(), "/b": description("0a1b", model="Venus GX", mqtt=False)}
     found, said = devices(monkeypatch, answers, documents)
@@ -300,10 +300,10 @@ def test_each_address_is_one_device(monkeypatch: pytest.MonkeyPatch) -> None:
         ("http://192.0.2.20/a", b"<half", "its description is not valid XML"),
     ],
 )
-def test_a_device_without_a_description_is_one_all_the_same(
+def test_a_device_without_a_description_is_found_too(
     monkeypatch: pytest.MonkeyPatch, location: str, document: object, why: str
 ) -> None:
-    """What is in the way is told."""
+    """The problem is reported."""
     found, said = devices(monkeypatch, [SearchResponse(ADDRESS, location)], {"/a": document})
     assert found == (FoundDevice(ADDRESS, Description()),)
     assert said == [f"192.0.2.20 answered as a GX device, but {why}"]
@@ -322,14 +322,14 @@ def test_a_device_without_a_description_is_one_all_the_same(
 def test_of_two_descriptions_the_one_with_a_portal_id_counts(
     monkeypatch: pytest.MonkeyPatch, first: bytes, second: bytes, kept: Description
 ) -> None:
-    """The first of them where both have one."""
+    """The first of them if both have one."""
     answers = [at(ADDRESS, "/a"), at(ADDRESS, "/b")]
     found, _ = devices(monkeypatch, answers, {"/a": first, "/b": second})
     assert found == (FoundDevice(ADDRESS, kept),)
 
 
-def test_after_a_portal_id_an_address_is_asked_for_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each description takes memory and time, and a machine may name many."""
+def test_after_a_portal_id_no_further_description_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each takes memory and time, and a machine may name many."""
     answers = [at(ADDRESS, path) for path in ("/a", "/b", "/c")]
     documents = {"/a": NoDescriptionError("status 404 from port 80"), "/b": description()}
     found, said = devices(monkeypatch, answers, documents)
@@ -337,8 +337,8 @@ def test_after_a_portal_id_an_address_is_asked_for_no_more(monkeypatch: pytest.M
     assert len(said) == 1
 
 
-def test_an_interface_that_is_gone_by_now_is_told_with_a_reason() -> None:
-    """The error of the kernel's name lookup has no words of its own."""
+def test_an_interface_that_was_removed_is_reported_with_a_reason() -> None:
+    """The error of the kernel's name lookup has no text."""
     said: list[str] = []
     assert search([Interface("nosuch0", "127.0.0.1")], said.append) == ()
     assert said == ["cannot search on nosuch0 (127.0.0.1): no interface with this name"]

@@ -31,7 +31,7 @@ def place(server: DescriptionServer) -> DescriptionUrl:
 
 @pytest.mark.parametrize("fault", ["", "malformed", "hostile"])
 def test_a_description_is_fetched(fault: str) -> None:
-    """What the server has is what one gets, be it sound or not."""
+    """The document is returned unchanged, valid or not."""
     with DescriptionServer("127.0.0.1", description(), fault) as server:
         got = fetch(place(server))
         assert got == description()[: None if fault != "malformed" else len(description()) // 2]
@@ -47,8 +47,8 @@ def test_a_description_is_fetched(fault: str) -> None:
         ("missing", 20.0, "status 404"),
     ],
 )
-def test_a_description_that_does_not_come_is_given_up(fault: str, seconds: float, why: str) -> None:
-    """In time, however it drips; at 64 KiB; and where it is said to be elsewhere."""
+def test_a_description_has_limits(fault: str, seconds: float, why: str) -> None:
+    """In total time, at 64 KiB; and a redirect is not followed."""
     with DescriptionServer("127.0.0.1", description(), fault) as server:
         begin = time.monotonic()
         with pytest.raises(NoDescriptionError, match=why):
@@ -87,8 +87,8 @@ def dripping(beginning: bytes, drop: bytes) -> Iterator[DescriptionUrl]:
         (b"HTTP/1.0 200 OK\r\n\r\n", b" "),
     ],
 )
-def test_dripping_in_any_place_is_given_up(beginning: bytes, drop: bytes) -> None:
-    """The limit is one of the whole answer, not of each piece of it."""
+def test_an_answer_byte_by_byte_is_given_up(beginning: bytes, drop: bytes) -> None:
+    """The limit is for the whole answer, not for each piece of it."""
     with dripping(beginning, drop) as where:
         begin = time.monotonic()
         with pytest.raises(NoDescriptionError):
@@ -127,7 +127,7 @@ def test_a_head_of_the_largest_size_is_read() -> None:
     ids=["headers", "large answers to go on", "answers to go on"],
 )
 def test_a_head_without_end_is_given_up(beginning: bytes, drop: bytes) -> None:
-    """As soon as it is too large, and long before the time is up."""
+    """As soon as it is too large, long before the time limit."""
     with (
         dripping(beginning, drop) as where,
         pytest.raises(NoDescriptionError, match="its header is larger than 16 KiB"),

@@ -1,4 +1,4 @@
-"""The search for GX devices: what is asked, and what is made of whatever answers."""
+"""The search for GX devices: the request, and parsing of any answer."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def answer(status: str = "HTTP/1.1 200 OK", **headers: str) -> bytes:
     return "\r\n".join([status, *(f"{k}: {v}" for k, v in given.items()), "", ""]).encode()
 
 
-def test_the_search_is_as_the_standard_has_it() -> None:
+def test_the_search_conforms_to_the_standard() -> None:
     """Each line ends with CR LF, an empty one ends it; MAN is in quotes; MX is at least 1."""
     lines = ssdp.search_request().decode().split("\r\n")
     assert lines[0] == "M-SEARCH * HTTP/1.1"
@@ -43,8 +43,8 @@ def test_the_search_is_as_the_standard_has_it() -> None:
     }
 
 
-def test_a_gx_devices_answer_is_taken() -> None:
-    """Its headers count whatever their case and order; the address is where it came from."""
+def test_a_gx_devices_answer_is_accepted() -> None:
+    """In any case and order of its headers; the address is the source of the datagram."""
     assert parse_response(answer(), ADDRESS) == SearchResponse(ADDRESS, LOCATION)
     assert parse_response(answer().replace(b"\r\n", b"\n"), ADDRESS) == SearchResponse(
         ADDRESS, LOCATION
@@ -65,15 +65,15 @@ def test_a_gx_devices_answer_is_taken() -> None:
         answer()[:40],
     ],
 )
-def test_other_answers_do_not_count(datagram: bytes) -> None:
-    """Another vendor's device, another kind of message or bytes of no meaning are passed over."""
+def test_other_answers_are_ignored(datagram: bytes) -> None:
+    """Another vendor's device, another kind of message, or random bytes."""
     assert parse_response(datagram, ADDRESS) is None
 
 
 @settings(deadline=None)
 @given(st.binary(max_size=300) | st.builds(lambda end: answer()[:90] + end, st.binary()))
 def test_no_answer_raises(datagram: bytes) -> None:
-    """Whatever the bytes, they are an answer or none, and its description somewhere or nowhere."""
+    """Any bytes are an answer or none, with a description or none."""
     found = parse_response(datagram, ADDRESS)
     assert found is None or description_url(found) is None or found.address == ADDRESS
 
@@ -109,8 +109,8 @@ def test_the_description_is_at_the_address_that_answered() -> None:
         "http://192.0.2.20/\u00fc",
     ],
 )
-def test_a_description_elsewhere_is_nowhere(location: str) -> None:
-    """Nobody has us send a request to another machine, or by another protocol."""
+def test_a_description_on_another_machine_is_ignored(location: str) -> None:
+    """An answer must not cause a request to another machine, or by another protocol."""
     assert description_url(SearchResponse(ADDRESS, location)) is None
 
 
@@ -124,7 +124,7 @@ def test_a_description_is_read() -> None:
 
 
 def test_namespaces_do_not_matter_and_elements_may_be_missing() -> None:
-    """Older firmware lacks some; what is not there is not known."""
+    """Older firmware lacks some; their values are unknown."""
     assert describe(b"<x/>") == Description()
     bare = b"<root><device><X_VrmPortalId> 0a1b </X_VrmPortalId><X_MqttOnLan/></device></root>"
     assert describe(bare) == Description(portal="0a1b")
@@ -135,8 +135,8 @@ def test_namespaces_do_not_matter_and_elements_may_be_missing() -> None:
 @pytest.mark.parametrize(
     "portal", ["", "+", "#", "a/b", "a b", "x" * 65, "\u0661", "c0619ab1c2d3\n/"]
 )
-def test_a_portal_id_that_is_none_is_not_known(portal: str) -> None:
-    """It becomes a part of topics, so that a wildcard or a slash in it would do harm."""
+def test_an_invalid_portal_id_is_unknown(portal: str) -> None:
+    """It becomes a part of topics, where a wildcard or a slash would do harm."""
     found = describe(description(portal))
     assert found is not None
     assert found.portal == ""
@@ -163,13 +163,13 @@ BOMB = b"".join(
         b"\0" * 65_536,
     ],
 )
-def test_a_description_that_is_not_sound_is_none(xml: bytes) -> None:
-    """Half a document, a document type, an unknown encoding: none of them is read, none raises."""
+def test_an_invalid_description_is_none(xml: bytes) -> None:
+    """An incomplete document, a document type, an unknown encoding: none of them raises."""
     assert describe(xml) is None
 
 
 def test_a_deep_description_is_read_without_harm() -> None:
-    """64 KiB of elements within each other are no more than that."""
+    """64 KiB of nested elements take no more memory than others."""
     depth = ssdp.MAX_DESCRIPTION // 7
     assert describe(b"<a>" * depth + b"</a>" * depth) == Description()
 
@@ -177,7 +177,7 @@ def test_a_deep_description_is_read_without_harm() -> None:
 @settings(deadline=None)
 @given(st.binary(max_size=200), st.integers(0, 800))
 def test_no_description_raises(garbage: bytes, at: int) -> None:
-    """Whatever stands in it, a description is read or is none."""
+    """Any content is read or is none."""
     xml = description()
     for text in (garbage, xml[:at] + garbage + xml[at:]):
         found = describe(text)
@@ -186,8 +186,8 @@ def test_no_description_raises(garbage: bytes, at: int) -> None:
 
 @settings(deadline=None)
 @given(st.text())
-def test_a_strangers_text_becomes_one_plain_line(text: str) -> None:
-    """No control character, no end of line, no mark of direction, and an end to it."""
+def test_untrusted_text_becomes_one_printable_line(text: str) -> None:
+    """No control character, no end of line, no mark of direction, and a limited length."""
     line = plain(text)
     assert len(line) <= 60
     assert line.isprintable()

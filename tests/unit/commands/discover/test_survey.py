@@ -1,4 +1,4 @@
-"""What a device has said in a republish, sorted out: which numbers and names count."""
+"""The survey of a republish: which numbers and names are used."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def flooded() -> Survey:
 
 
 def test_only_numbers_are_fields() -> None:
-    """Text, null, booleans and what was taken back again are not."""
+    """Text, null, booleans and removed values are not."""
     survey = told(
         ("vebus/275/A", "text"),
         ("vebus/275/B", None),
@@ -78,15 +78,15 @@ def test_only_numbers_are_fields() -> None:
         "",
     ],
 )
-def test_what_cannot_be_a_field_is_passed_over(topic: str) -> None:
-    """A topic that is not service/instance/path as the ini file takes it offers nothing."""
+def test_invalid_topics_are_ignored(topic: str) -> None:
+    """A topic that is not service/instance/path, in the syntax of the ini file, is no field."""
     survey = Survey(PORTAL, "mine")
     survey.see(topic, b'{"value":1}')
     assert survey.numbers == {}
 
 
 def test_wanted_services_come_first_and_housekeeping_not_at_all() -> None:
-    """The inverter, the sums, the battery; then what else there is; the rest with everything."""
+    """The inverter, the sums, the battery; then the other services; the rest with everything."""
     services = ("settings/0", "tank/1", "grid/30", "vebus/276", "vebus/275", "platform/0")
     survey = told(*((f"{service}/X", 1) for service in services))
     shown = ["vebus/275", "vebus/276", "grid/30", "tank/1"]
@@ -108,7 +108,7 @@ def test_units_are_those_of_victrons_list() -> None:
 @settings(deadline=None)
 @given(st.text(), st.binary())
 def test_no_message_raises(topic: str, payload: bytes) -> None:
-    """Whatever the topic and the bytes, a survey goes on."""
+    """Whatever the topic and the bytes."""
     survey = Survey(PORTAL, "mine")
     for each in (topic, f"N/{PORTAL}/{topic}", f"N/{PORTAL}/vebus/275/CustomName"):
         survey.see(each, payload)
@@ -116,21 +116,21 @@ def test_no_message_raises(topic: str, payload: bytes) -> None:
 
 
 @pytest.mark.parametrize("payload", [b"[" * 60_000, b'{"value":"' + b"x" * 70_000 + b'"}'])
-def test_a_name_that_is_too_much_is_none(payload: bytes) -> None:
+def test_a_name_that_is_too_large_is_ignored(payload: bytes) -> None:
     """Nested without end, or longer than any payload may be."""
     survey = told(("vebus/275/Soc", 50))
     survey.see(f"N/{PORTAL}/vebus/275/CustomName", payload)
     assert survey.names_of(ServiceInstance("vebus", 275)) == ()
 
 
-def test_a_flood_of_paths_has_an_end() -> None:
-    """A device that makes up paths fills no memory."""
+def test_the_number_of_paths_is_bounded() -> None:
+    """A device cannot fill the memory."""
     assert sum(map(len, flooded().numbers.values())) == MAX_NUMBERS
 
 
 @pytest.mark.parametrize("value", [b'{"value":"x"}', b'{"value":1}', b'{"value":""}', b""])
-def test_a_flood_of_names_has_an_end_whatever_they_are(value: bytes) -> None:
-    """A name that is no text takes no memory at all."""
+def test_the_number_of_names_is_bounded(value: bytes) -> None:
+    """A name that is not text takes no memory at all."""
     survey = Survey(PORTAL, "mine")
     for n in range(2 * MAX_TEXTS):
         survey.see(f"N/{PORTAL}/s{n}/1/ProductName", value)
@@ -138,8 +138,8 @@ def test_a_flood_of_names_has_an_end_whatever_they_are(value: bytes) -> None:
     assert all(survey._texts.values())
 
 
-def test_the_end_is_our_own_echo() -> None:
-    """Another client's republish does not end it; one without an echo, as of old, does."""
+def test_the_end_is_marked_by_the_requested_echo() -> None:
+    """Another client's republish does not end it; one without an echo, as of old firmware, does."""
     survey = Survey(PORTAL, "mine")
     end = f"N/{PORTAL}/full_publish_completed"
     survey.see(end, b'{"full-publish-completed-echo":"theirs","value":1}')

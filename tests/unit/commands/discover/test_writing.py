@@ -1,4 +1,4 @@
-"""What `discover` has found, put into the file: one device, and nothing that was chosen is lost."""
+"""The result of `discover` in the file: one device, and no chosen setting is lost."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "x.ini"
 
 
-def test_the_live_lines_are_written(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """No comment is; what comes next is said."""
+def test_the_active_lines_are_written(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """No comment is; the next command is printed."""
     assert Writing(path).write([("gx", BLOCK)], ()) == EX_OK
     assert path.read_text() == (
         "[Battery]\naddress = gx\nport = 1884\n\n[Fields]\nSoh = battery/512/Soh\n"
@@ -79,8 +79,10 @@ def test_of_several_devices_none_is_chosen(
     assert not path.exists()
 
 
-def test_a_device_without_lines_is_none(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """What is known of it is printed; beside another one it does not count."""
+def test_a_device_without_lines_does_not_count(
+    path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its description is printed; beside another device it is ignored."""
     silent = ["# a Venus device at gx: MQTT is switched off on it"]
     assert Writing(path).write([("gx", silent)], ()) == EX_UNAVAILABLE
     assert capsys.readouterr().out == f"{silent[0]}\n"
@@ -88,10 +90,8 @@ def test_a_device_without_lines_is_none(path: Path, capsys: pytest.CaptureFixtur
     assert Writing(path).write([("gx", silent), ("gx2", BLOCK)], ()) == EX_OK
 
 
-def test_a_device_that_wants_a_login_leads_to_one(
-    path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """Its certificate is written, a password that is there is kept."""
+def test_a_device_that_requires_a_login(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Its certificate is written, and an existing password is kept."""
     path.write_text("[Battery]\npassword = mine\n")
     assert Writing(path).write([("gx", LOCKED)], (battery(),)) == EX_OK
     assert "password = mine\n" in path.read_text()
@@ -101,7 +101,7 @@ def test_a_device_that_wants_a_login_leads_to_one(
     assert f"run 'bat2influx --config {path} pair gx'" in err
 
 
-def test_what_somebody_has_chosen_takes_a_yes(
+def test_a_chosen_setting_needs_a_confirmation(
     path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Such as a field of that name with another path."""
@@ -116,10 +116,10 @@ def test_what_somebody_has_chosen_takes_a_yes(
 @pytest.mark.parametrize(
     "text", ["[Battery a]\naddress = a\n[Battery b]\naddress = b\n", "[Battery]\nport = x\n"]
 )
-def test_what_is_unclear_or_bad_is_said(
+def test_unclear_and_invalid_cases_are_reported(
     path: Path, capsys: pytest.CaptureFixture[str], text: str
 ) -> None:
-    """And the file is as it was."""
+    """And the file is unchanged."""
     path.write_text(text)
     batteries = load(path).batteries if "Battery a" in text else ()
     assert Writing(path).write([("gx", BLOCK)], batteries) == EX_CONFIG
@@ -142,7 +142,7 @@ def test_the_same_again_changes_nothing(path: Path, capsys: pytest.CaptureFixtur
 def test_root_writes_as_the_owner_of_the_directory_or_not_at_all(
     path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The owner could lead root elsewhere meanwhile."""
+    """Otherwise the owner could redirect root's write."""
     asked: list[Path] = []
 
     def refuse(wanted: Path) -> None:

@@ -1,4 +1,4 @@
-"""`bat2influx pair`: which device and section are meant, and what becomes of the token."""
+"""`bat2influx pair`: the chosen device and section, and where the token goes."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def written(config: Path, text: str) -> Path:
 def test_without_a_file_it_is_the_usual_device(
     device: HandConversation, config: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The lines are all there is on stdout."""
+    """Stdout has only the lines."""
     assert run(config) == EX_OK
     (target,) = device.targets
     assert (target.host, target.https_port, target.mqtt_port) == ("venus.local", 443, 8883)
@@ -92,7 +92,7 @@ def test_without_a_file_it_is_the_usual_device(
 
 
 def test_the_file_says_which_device_and_certificate(device: HandConversation, config: Path) -> None:
-    """Its address, its port for MQTT and its fingerprint count for that very host."""
+    """Its address, its port for MQTT and its fingerprint are used for that host only."""
     own = "address = GX.lan", "port = 8884", "tls = yes", f"fingerprint = {PIN}"
     written(config, "\n".join(["[Battery]", *own]))
     for host in (None, "gx.LAN."):
@@ -120,8 +120,8 @@ def named(name: str, address: str, **changes: Any) -> Battery:
     return replace(battery(), name=name, address=address, **changes)
 
 
-def test_of_several_devices_the_one_with_that_address_is_meant() -> None:
-    """Without a host, or with one that is nobody's, it is not clear which; all are named."""
+def test_of_several_devices_the_one_with_that_address_is_chosen() -> None:
+    """Without a host, or with an unknown one, it is unclear which; all are named."""
     a, b = named("a", "gx1"), named("b", "gx2")
     assert chosen([a, b], "GX2") is b
     assert chosen([a], None) is a
@@ -141,36 +141,36 @@ def test_of_several_devices_the_one_with_that_address_is_meant() -> None:
         (named("", "gx", topic_prefix="boat/"), "has a topic_prefix"),
     ],
 )
-def test_what_is_not_reached_by_itself_is_not_paired(section: Battery, words: str) -> None:
-    """The login would be somebody else's."""
+def test_a_device_behind_a_broker_or_the_cloud_is_not_paired(section: Battery, words: str) -> None:
+    """The login would be for another server."""
     with pytest.raises(ConfigError, match=words):
         chosen([section], "gx")
 
 
 @pytest.mark.parametrize("host", ["", "a b", "gx:0", "gx:x"])
-def test_what_is_no_host_is_a_mistake_of_usage(
+def test_an_invalid_host_is_a_usage_error(
     device: HandConversation, config: Path, host: str
 ) -> None:
-    """Nobody is asked."""
+    """No connection is made."""
     assert run(config, host) == EX_USAGE
     assert device.targets == []
 
 
 @pytest.mark.parametrize("write", [False, True])
-def test_found_a_bad_file_hid_the_fingerprint_of_the_device(
+def test_found_an_invalid_file_hid_the_fingerprint_of_the_device(
     device: HandConversation, config: Path, capsys: pytest.CaptureFixture[str], write: bool
 ) -> None:
-    """Nobody is asked until it is mended: the password would go to whoever answers."""
+    """No request is sent until it is corrected: another machine could get the password."""
     written(config, f"[Battery]\naddress = gx\ntls = yes\nfingerprint = {PIN}\nport = x\n")
     assert run(config, "gx", write=write) == EX_CONFIG
     assert "line 5" in capsys.readouterr().err
     assert device.targets == []
 
 
-def test_found_a_file_that_one_may_not_read_ended_in_a_traceback(
+def test_found_an_unreadable_file_ended_in_a_traceback(
     device: HandConversation, config: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It may be there, with the fingerprint in it."""
+    """The file may exist, and have the fingerprint."""
 
     def denied(_: Path) -> None:
         raise PermissionError(13, "Permission denied")
@@ -180,10 +180,10 @@ def test_found_a_file_that_one_may_not_read_ended_in_a_traceback(
     assert device.targets == []
 
 
-def test_a_device_that_is_trusted_by_an_authority_is_pinned_on_demand_alone(
+def test_a_device_that_is_trusted_by_an_authority_is_pinned_with_yes_only(
     device: HandConversation, config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Whose certificate a pairing sees, it cannot tell by the authority."""
+    """A pairing cannot check the certificate by the authority."""
     (tmp_path / "ca").mkdir()
     authority = certificate(tmp_path / "ca", "device", "gx").cert
     written(config, f"[Battery]\naddress = gx\ntls = yes\nca_file = {authority}\n")
@@ -193,7 +193,7 @@ def test_a_device_that_is_trusted_by_an_authority_is_pinned_on_demand_alone(
     assert run(config, "gx", yes=True) == EX_OK
 
 
-def test_what_is_in_the_way_of_writing_is_said_before_a_device_is_asked(
+def test_obstacles_to_writing_are_reported_before_a_request(
     device: HandConversation, config: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Such as that the file is not the service's."""
@@ -213,7 +213,7 @@ def service(config: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return root
 
 
-def test_it_is_written_and_said_what_comes_next(
+def test_the_login_is_written_and_the_next_command_is_printed(
     device: HandConversation, config: Path, service: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The difference is the result; the secret is in neither."""
@@ -228,14 +228,14 @@ def test_it_is_written_and_said_what_comes_next(
     assert run(config, "gx", write=True, yes=True) == EX_OK
 
 
-def test_what_changes_while_a_device_is_asked_is_left_as_it_is(
+def test_a_file_that_changes_during_the_pairing_is_unchanged(
     device: HandConversation,
     config: Path,
     service: Path,
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """An editor has saved the file: nothing is written, and that is said."""
+    """An editor has saved the file: nothing is written, with a message."""
 
     def edits(self: HandConversation) -> bool:
         config.write_text("[Battery]\npassword = mine\n")
@@ -251,14 +251,14 @@ def test_what_changes_while_a_device_is_asked_is_left_as_it_is(
 def test_without_a_token_nothing_is_printed(
     device: HandConversation, config: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """What was in the way has been said by then."""
+    """The problem has been reported before."""
     device.token = None
     assert run(config, "gx") == EX_UNAVAILABLE
     assert capsys.readouterr().out == ""
 
 
 def test_a_password_is_typed_without_echo(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where there is no terminal, or somebody ends it, there is none."""
+    """Without a terminal, or after Ctrl-C, there is none."""
     monkeypatch.setattr(getpass, "getpass", lambda prompt: f"typed at {prompt}")
     assert password_of("gx", {}) == "typed at Password of gx: "
     for error in (EOFError, KeyboardInterrupt):
@@ -278,7 +278,7 @@ def test_a_password_is_typed_without_echo(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_a_password_may_be_a_credential(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its one line, blanks included; without one the terminal is asked."""
+    """Its one line, spaces included; without one the terminal asks."""
     monkeypatch.setattr(getpass, "getpass", lambda prompt: "typed")
     environment = {"CREDENTIALS_DIRECTORY": str(tmp_path)}
     assert password_of("gx", environment) == "typed"
@@ -290,8 +290,8 @@ def test_a_password_may_be_a_credential(tmp_path: Path, monkeypatch: pytest.Monk
     assert password_of("gx", environment) is None
 
 
-def test_a_computer_without_an_id_gets_one_for_this_time(tmp_path: Path) -> None:
-    """So that its name at the device is no other's."""
+def test_a_computer_without_an_id_gets_a_random_one(tmp_path: Path) -> None:
+    """So that its name at the device is unique."""
     path = tmp_path / "machine-id"
     assert machine_id(path) != machine_id(path)
     path.write_text("")

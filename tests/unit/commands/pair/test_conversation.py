@@ -1,4 +1,4 @@
-"""A pairing is carried out: what is asked of whom, how long, and what people read meanwhile."""
+"""A pairing is carried out: the requests, the waits, and the messages."""
 
 from __future__ import annotations
 
@@ -102,8 +102,8 @@ def house(monkeypatch: pytest.MonkeyPatch) -> House:
     return House(monkeypatch)
 
 
-def test_a_token_is_had_in_pairing_mode(house: House) -> None:
-    """The fingerprint and what to press come first; the token is tried with that certificate."""
+def test_pairing_mode_gives_a_token(house: House) -> None:
+    """The fingerprint and the advice come first; the login requires that certificate."""
     house.outcomes = [CLOSED, CLOSED, GIVEN]
     made = house.pair()
     assert house.let_in
@@ -119,8 +119,8 @@ def test_a_token_is_had_in_pairing_mode(house: House) -> None:
     assert TOKEN.password not in "\n".join(house.said) + house.stderr.getvalue()
 
 
-def test_a_token_is_had_by_the_password(house: House) -> None:
-    """It is asked for once the certificate was shown, sent once, and said nowhere."""
+def test_the_password_gives_a_token(house: House) -> None:
+    """It is asked for after the certificate was shown, sent once, and never printed."""
     seen: list[int] = []
 
     def password() -> str:
@@ -147,10 +147,10 @@ def test_a_token_is_had_by_the_password(house: House) -> None:
         (https.OtherCertificateError(OTHER), f"during the pairing: {OTHER} instead of {PIN}"),
     ],
 )
-def test_with_a_password_every_refusal_is_the_end(
+def test_with_a_password_every_rejection_ends_the_pairing(
     house: House, outcome: Outcome, words: str
 ) -> None:
-    """A wrong one is not sent again: a device counts that."""
+    """A wrong one is not sent again: a device counts failures."""
     house.outcomes = [outcome]
     made = house.pair(lambda: SECRET)
     assert not house.let_in
@@ -169,10 +169,10 @@ def test_with_a_password_every_refusal_is_the_end(
         (https.OtherCertificateError(OTHER), "nothing more was sent"),
     ],
 )
-def test_in_pairing_mode_some_refusals_are_the_end(
+def test_in_pairing_mode_some_rejections_end_the_pairing(
     house: House, outcome: Outcome, words: str
 ) -> None:
-    """Those that no press of a button changes."""
+    """Those that pairing mode does not change."""
     house.outcomes = [CLOSED, outcome]
     house.pair()
     assert not house.let_in
@@ -189,8 +189,8 @@ def test_in_pairing_mode_some_refusals_are_the_end(
         (https.UnansweredError("no way"), "in 2 min, and at last did not answer (no way)"),
     ],
 )
-def test_a_device_is_asked_for_two_minutes(house: House, outcome: Outcome, words: str) -> None:
-    """Then it ends, with the device's own words; a count goes down meanwhile."""
+def test_requests_are_sent_for_two_minutes(house: House, outcome: Outcome, words: str) -> None:
+    """Then it ends, with the device's own reason; a countdown is shown until then."""
     house.outcomes = [outcome]
     house.pair()
     assert not house.let_in
@@ -203,7 +203,7 @@ def test_a_device_is_asked_for_two_minutes(house: House, outcome: Outcome, words
 
 
 def test_a_device_that_does_not_answer_for_a_while_is_waited_for(house: House) -> None:
-    """Its web server may start anew meanwhile."""
+    """Its web server may be restarting."""
     house.outcomes = [https.UnansweredError("no way"), (503, b""), GIVEN]
     house.pair()
     assert house.let_in
@@ -222,8 +222,10 @@ def test_a_device_that_does_not_answer_for_a_while_is_waited_for(house: House) -
         (mqtt_errors.unreachable(HOST, 443, "no route"), "check that the device is on"),
     ],
 )
-def test_without_a_certificate_nothing_is_asked(house: House, trouble: Trouble, words: str) -> None:
-    """What is in the way is said, and what to do."""
+def test_without_a_certificate_no_request_is_sent(
+    house: House, trouble: Trouble, words: str
+) -> None:
+    """The message says what to do."""
     house.in_the_way = trouble
     house.pair(lambda: pytest.fail("nobody is to type it"))
     assert not house.let_in
@@ -232,7 +234,7 @@ def test_without_a_certificate_nothing_is_asked(house: House, trouble: Trouble, 
 
 
 def test_the_pinned_certificate_is_the_only_one(house: House) -> None:
-    """Another is refused before a password is typed; the same one needs no look."""
+    """Another is rejected before a password is typed; the same one needs no confirmation."""
     house.pair(lambda: pytest.fail("nobody is to type it"), pinned=OTHER)
     assert not house.let_in
     assert house.forms == []
@@ -243,15 +245,15 @@ def test_the_pinned_certificate_is_the_only_one(house: House) -> None:
 
 @pytest.mark.parametrize("given", [None, ""])
 def test_without_a_password_nothing_is_sent(house: House, given: str | None) -> None:
-    """Somebody has ended the prompt, or there is no terminal."""
+    """After Ctrl-C at the prompt, or without a terminal."""
     house.pair(lambda: given)
     assert not house.let_in
     assert house.forms == []
     assert "no password was given" in house.said[-1]
 
 
-def test_a_broker_that_takes_its_time_is_waited_for(house: House) -> None:
-    """Its port opens with the first token, and the login is tried again meanwhile."""
+def test_a_slow_broker_is_waited_for(house: House) -> None:
+    """Its port opens with the first token, and the login is retried until then."""
     ready = 1000.0 + 3 * LOG_IN_EACH
     house.login = lambda now: None if now >= ready else mqtt_errors.refused(HOST, 8884)
     house.pair()
@@ -269,10 +271,10 @@ def test_a_broker_that_takes_its_time_is_waited_for(house: House) -> None:
         ),
     ],
 )
-def test_a_token_that_does_not_let_us_in_is_none(
+def test_a_token_that_the_broker_rejects_is_reported(
     house: House, trouble: Trouble, words: str
 ) -> None:
-    """After half a minute it is said, and that nothing was written."""
+    """After half a minute, with the information that nothing was written."""
     house.login = lambda now: trouble
     house.pair()
     assert not house.let_in
@@ -281,8 +283,8 @@ def test_a_token_that_does_not_let_us_in_is_none(
     assert TOKEN.password not in "\n".join(house.said)
 
 
-def test_the_token_does_not_go_to_another_certificate(house: House) -> None:
-    """A broker that shows another than the page gets no login, and no second try."""
+def test_the_token_is_not_sent_to_another_certificate(house: House) -> None:
+    """A broker with another certificate than the page gets no login, and no second attempt."""
     changed = mqtt_errors.certificate_changed(HOST, 8884, OTHER, PIN, CONFIG)
     house.login = lambda now: changed
     house.pair()

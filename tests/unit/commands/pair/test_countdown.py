@@ -1,4 +1,4 @@
-"""How long a device is still waited for, in a terminal and elsewhere."""
+"""The remaining wait for a device, on a terminal and elsewhere."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ class Terminal(io.StringIO):
         return True
 
 
-def test_a_terminal_has_one_line_that_is_written_over() -> None:
-    """No line is ended, and clear() takes the line away for others."""
+def test_a_terminal_has_one_line_that_is_overwritten() -> None:
+    """No line is ended, and clear() removes the line."""
     terminal = Terminal()
     countdown = Countdown(terminal)
     for left in (120.0, 119.0, 60.4, 0.2):
@@ -32,8 +32,8 @@ def test_a_terminal_has_one_line_that_is_written_over() -> None:
     assert lines == [*(f"waiting for the device, {time} left" for time in times), ""]
 
 
-def test_a_file_has_a_line_now_and_then() -> None:
-    """Nothing in it moves a cursor, and there is nothing to be cleared."""
+def test_a_file_has_a_line_at_intervals() -> None:
+    """Nothing in it moves a cursor, and there is nothing to clear."""
     stream = io.StringIO()
     countdown = Countdown(stream)
     for left in range(120, -1, -1):
@@ -47,6 +47,6 @@ def test_a_file_has_a_line_now_and_then() -> None:
 
 @pytest.mark.parametrize("stream", [io.StringIO(), Terminal()])
 def test_nothing_is_cleared_that_was_not_shown(stream: io.StringIO) -> None:
-    """What stands in the line is somebody else's."""
+    """The line may belong to other output."""
     Countdown(stream).clear()
     assert stream.getvalue() == ""

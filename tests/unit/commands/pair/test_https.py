@@ -1,4 +1,4 @@
-"""The request for a token: to the known certificate alone, bounded, and once."""
+"""The request for a token: only to the known certificate, bounded, and once."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def sent(port: int, fingerprint: str) -> https.Answer:
 
 
 def test_the_form_goes_to_the_page(own: Certificate, served: Callable[[bytes], TlsServer]) -> None:
-    """As a browser sends one, and without anything about us but the program's name."""
+    """As a browser sends one, with no information but the program's name."""
     server = served(OK)
     answer = sent(server.port, own.fingerprint)
     assert (answer.status, answer.body) == (200, b"{}")
@@ -75,7 +75,7 @@ def test_the_form_goes_to_the_page(own: Certificate, served: Callable[[bytes], T
 
 
 def test_nothing_is_sent_to_another_certificate(own: Certificate, tmp_path: Path) -> None:
-    """Not a byte; the one that was shown is named."""
+    """Not a byte; the error has the fingerprint of the shown one."""
     other = device_certificate(tmp_path, name="other")
     with TlsServer(other) as server:
         with pytest.raises(OtherCertificateError) as raised:
@@ -85,8 +85,8 @@ def test_nothing_is_sent_to_another_certificate(own: Certificate, tmp_path: Path
         assert server.heard == [b""]
 
 
-def test_nothing_is_sent_to_somebody_unknown() -> None:
-    """A caller without a fingerprint has made a mistake."""
+def test_nothing_is_sent_without_a_fingerprint() -> None:
+    """That is a bug of the caller."""
     with pytest.raises(AssertionError):
         sent(1, "")
 
@@ -101,10 +101,10 @@ def test_a_redirect_is_an_answer(own: Certificate, served: Callable[[bytes], Tls
 
 
 @pytest.mark.parametrize("answer", [b"220 mail ready\r\n", b"HTTP/1.1 200 OK\r\n" + b"x" * 9000])
-def test_what_is_no_http_is_told_from_silence(
+def test_invalid_http_differs_from_no_answer(
     own: Certificate, served: Callable[[bytes], TlsServer], answer: bytes
 ) -> None:
-    """A header that is too long is none."""
+    """A header that is too long is invalid."""
     assert len(answer) < 100 or len(answer) > LONGEST_LINE
     with pytest.raises(NoHttpError):
         sent(served(answer).port, own.fingerprint)
@@ -122,15 +122,15 @@ def test_what_is_no_http_is_told_from_silence(
         ),
     ],
 )
-def test_half_an_answer_is_none(
+def test_an_incomplete_answer_is_none(
     own: Certificate, served: Callable[[bytes], TlsServer], answer: bytes, why: str
 ) -> None:
-    """Neither is one that is larger than an answer may be."""
+    """Neither is one that exceeds the limit."""
     with pytest.raises(UnansweredError, match=why):
         sent(served(answer).port, own.fingerprint)
 
 
-def test_a_port_without_tls_or_without_anybody_has_no_answer(own: Certificate) -> None:
+def test_a_port_without_tls_and_a_closed_port_have_no_answer(own: Certificate) -> None:
     """Each with its reason."""
     with Peer() as silent:
         port = silent.port
@@ -138,8 +138,10 @@ def test_a_port_without_tls_or_without_anybody_has_no_answer(own: Certificate) -
         sent(port, own.fingerprint)
 
 
-def test_an_answer_that_drips_is_cut(own: Certificate, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The time is limited in all, however often a byte comes."""
+def test_an_answer_byte_by_byte_is_given_up(
+    own: Certificate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The total time is limited, however often a byte arrives."""
     monkeypatch.setattr(https, "REQUEST_WITHIN", 0.5)
 
     def drip(secured: ssl.SSLSocket) -> None:

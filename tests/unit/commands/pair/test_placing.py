@@ -1,4 +1,4 @@
-"""Where a token goes: into which files, all or none, and what keeps it from there."""
+"""Where a token is stored: in which files, all or none, and what prevents it."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def mode(path: Path) -> int:
 
 
 def test_a_login_goes_into_file_and_credential(root: Path) -> None:
-    """The secret is root's alone, and in nothing that is shown; the file loads."""
+    """Only root can read the secret, and no output has it; the file is valid."""
     shown = write(Place(root / INI, root=root), LOGIN, confirmed=False)
     assert (root / SECRET).read_bytes() == b"s3cret\n"
     assert mode(root / SECRET) == 0o600
@@ -63,8 +63,8 @@ def test_a_login_goes_into_file_and_credential(root: Path) -> None:
     assert files(root).keys() == {INI, SECRET}
 
 
-def test_an_instance_has_a_credential_and_a_file_of_its_own(root: Path) -> None:
-    """The file need not be there before."""
+def test_an_instance_has_its_own_credential_and_file(root: Path) -> None:
+    """The file need not exist before."""
     place = Place(root / "etc/bat2influx/boat.ini", root=root)
     assert [*obstacles(place, LOGIN, confirmed=False)] == []
     write(place, LOGIN, confirmed=False)
@@ -76,7 +76,7 @@ def test_an_instance_has_a_credential_and_a_file_of_its_own(root: Path) -> None:
 
 
 def test_a_named_device_has_a_drop_in_that_loads_its_credential(root: Path) -> None:
-    """Since the unit knows of the one of [Battery] alone; a second time it is there already."""
+    """Because the unit loads only the one of [Battery]; a second pairing keeps the drop-in."""
     config = root / INI
     config.write_text("[Battery]\naddress = a\n[Battery my boat]\naddress = venus.local\n")
     place = Place(config, "my boat", root)
@@ -93,8 +93,8 @@ def test_a_named_device_has_a_drop_in_that_loads_its_credential(root: Path) -> N
     assert f"{drop_in}: {loaded}" not in write(place, LOGIN, confirmed=False)
 
 
-def test_what_trusts_another_way_and_an_old_password_give_way(root: Path) -> None:
-    """They would contradict the fingerprint, or lie about for nobody."""
+def test_other_trust_and_an_old_password_are_removed(root: Path) -> None:
+    """They would contradict the fingerprint, or remain unused."""
     own = "address = 10.0.0.9", "port = 1884", "tls = yes", "verify_host = yes # x"
     old = "password = 'old'  # mine"
     (root / INI).write_text("\n".join(["[Battery]", *own, old, "serial = c0619ab1c2d3", ""]))
@@ -110,8 +110,8 @@ def test_what_trusts_another_way_and_an_old_password_give_way(root: Path) -> Non
 
 
 @pytest.mark.parametrize("taken", ["etc/credstore", "etc/systemd/system/bat2influx.service.d"])
-def test_nothing_is_written_where_one_cannot_be(root: Path, taken: str) -> None:
-    """Whichever it is: a secret without its user is of no use, nor is a user without one."""
+def test_if_one_file_cannot_be_written_none_is(root: Path, taken: str) -> None:
+    """A secret without its user is useless, and so is a user without a secret."""
     config = root / INI
     config.write_text("[Battery boat]\n")
     (root / taken).write_text("a file, where a directory belongs")
@@ -122,7 +122,7 @@ def test_nothing_is_written_where_one_cannot_be(root: Path, taken: str) -> None:
 
 
 def test_found_a_token_in_a_file_that_everybody_could_read(root: Path) -> None:
-    """What was there before, be it empty, has no say in who may read the new one."""
+    """The mode of an existing file, even an empty one, does not apply to the new one."""
     (root / "etc/credstore").mkdir(mode=0o755)
     (root / SECRET).write_text("")
     (root / SECRET).chmod(0o644)
@@ -139,8 +139,8 @@ def test_found_a_file_that_no_unit_reads_took_the_password_of_one(root: Path, na
     assert "is not: leave out --write" in found
 
 
-def test_a_drop_in_of_other_lines_is_in_the_way(root: Path) -> None:
-    """Until --yes; one that pair wrote itself is not."""
+def test_a_drop_in_with_other_lines_is_an_obstacle(root: Path) -> None:
+    """Without --yes; one written by pair is not."""
     place = Place(root / INI, "boat", root)
     assert place.drop_in
     place.drop_in.parent.mkdir(parents=True)
@@ -152,13 +152,13 @@ def test_a_drop_in_of_other_lines_is_in_the_way(root: Path) -> None:
     assert [*obstacles(place, LOGIN, confirmed=True)] == []
 
 
-def test_nothing_is_in_the_way_of_a_first_pairing(root: Path) -> None:
-    """As the package has left it."""
+def test_a_first_pairing_has_no_obstacle(root: Path) -> None:
+    """With the files of the package."""
     assert [*obstacles(Place(root / INI, root=root), LOGIN, confirmed=False)] == []
 
 
-def test_a_password_that_is_there_is_in_the_way(root: Path) -> None:
-    """In the credential and in the file, each named; --yes takes both away."""
+def test_an_existing_password_is_an_obstacle(root: Path) -> None:
+    """In the credential and in the file, each named; --yes overrides both."""
     place = Place(root / INI, root=root)
     (root / "etc/credstore").mkdir()
     (root / SECRET).write_text("old\n")
@@ -173,8 +173,8 @@ def test_a_password_that_is_there_is_in_the_way(root: Path) -> None:
     assert len([*obstacles(place, LOGIN, confirmed=False)]) == 1
 
 
-def test_an_encrypted_password_is_in_the_way(root: Path) -> None:
-    """The service could not load the plain one beside it, whatever is confirmed."""
+def test_an_encrypted_password_is_an_obstacle(root: Path) -> None:
+    """The service could not load the plain one beside it, also with --yes."""
     (root / "etc/credstore.encrypted").mkdir()
     (root / "etc/credstore.encrypted/bat2influx.mqtt-password").write_text("x")
     (found,) = obstacles(Place(root / INI, root=root), LOGIN, confirmed=True)
@@ -184,7 +184,7 @@ def test_an_encrypted_password_is_in_the_way(root: Path) -> None:
 def test_only_root_writes_and_only_for_the_service(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Elsewhere nothing would load the credential."""
+    """Elsewhere no unit would load the credential."""
     (found,) = obstacles(Place(root / "try.ini", root=root), LOGIN, confirmed=True)
     assert "leave out --write to print the lines" in found
     monkeypatch.setattr(placing.os, "geteuid", lambda: 1000)
@@ -192,7 +192,7 @@ def test_only_root_writes_and_only_for_the_service(
     assert found.endswith("run the command as root")
 
 
-def test_a_name_that_no_credential_can_have_is_in_the_way(root: Path) -> None:
+def test_a_name_that_no_credential_can_have_is_an_obstacle(root: Path) -> None:
     """systemd's names are ASCII."""
     place = Place(root / INI, "Böötchen", root)
     assert any("rename it" in each for each in obstacles(place, LOGIN, confirmed=True))

@@ -51,12 +51,12 @@ CELLS = [
     ids=[f"{stage.name}-{event.name}" for stage, event, *_ in CELLS],
 )
 def test_a_cell(stage: Stage, event: Event, then: Stage, actions: tuple[Action, ...]) -> None:
-    """An event in a stage leads to the next stage, with what is to be done there."""
+    """An event in a stage leads to the next stage, with its actions."""
     assert step(stage, event) == (then, actions)
 
 
 def test_there_is_no_other_cell() -> None:
-    """Each is tried above; what is in none is a mistake, and says so."""
+    """Each is tested above; an event without a cell raises an error that names it."""
     assert {(stage, event) for stage, event, *_ in CELLS} == TABLE.keys()
     for stage in Stage:
         for event in {*Event} - {each for other, each in TABLE if other is stage}:

@@ -1,4 +1,4 @@
-"""`bat2influx setup-db`: its arguments, who logs in, which database it is, and the exit code."""
+"""`bat2influx setup-db`: its arguments, the login, the kind of database, and the exit code."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def test_influxdb1_is_set_up(database: Database, settings: Settings) -> None:
     assert database.set_up == [(Retention(), options)]
 
 
-def test_a_server_that_does_not_say_what_it_is_is_told_no_password(
+def test_no_password_is_sent_to_an_unknown_server(
     database: Database, settings: Settings, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """It may be the login page of a network."""
@@ -101,7 +101,7 @@ def test_a_server_that_does_not_say_what_it_is_is_told_no_password(
 
 
 @pytest.mark.parametrize("kind", [kind for kind in Dialect if kind is not Dialect.INFLUXDB1])
-def test_elsewhere_it_is_said_how_and_nothing_done(
+def test_for_other_databases_instructions_are_printed_and_nothing_is_changed(
     database: Database, settings: Settings, capsys: pytest.CaptureFixture[str], kind: Dialect
 ) -> None:
     """On stdout, and that is no failure."""
@@ -119,7 +119,7 @@ def test_elsewhere_it_is_said_how_and_nothing_done(
 def test_a_server_that_does_not_answer_is_unavailable(
     database: Database, settings: Settings, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """At the first question, or at any statement."""
+    """At the first request, or at any statement."""
     database.trouble = DOWN
     assert run(settings) == EX_UNAVAILABLE
     assert database.set_up == []
@@ -135,10 +135,10 @@ def test_a_server_that_does_not_answer_is_unavailable(
     ("text", "password"),
     [("r00t\n", "r00t"), ("r00t\r\n", "r00t"), (" r00t ", " r00t "), ("a\n\n", "a\n"), ("", "")],
 )
-def test_an_administrator_logs_in_by_a_file(
+def test_an_administrator_logs_in_with_a_password_file(
     database: Database, settings: Settings, tmp_path: Path, text: str, password: str
 ) -> None:
-    """In place of the file's user, with what the file has but for the end of its line."""
+    """Instead of the file's user, with the content of the file without its newline."""
     file = tmp_path / "password"
     file.write_bytes(text.encode())
     assert run(settings, admin="root", file=file) == EX_OK
@@ -149,17 +149,17 @@ def test_an_administrator_logs_in_by_a_file(
 def test_found_the_password_of_the_file_was_shown_to_an_administrator(
     database: Database, settings: Settings, tmp_path: Path
 ) -> None:
-    """A server may repeat the statement that sets it, and the login that carries it."""
+    """A server may repeat the statement that sets it, and the login in a request."""
     file = tmp_path / "password"
     file.write_text("r00t\n")
     assert run(settings, admin="root", file=file) == EX_OK
     assert database.masks[0]("SET PASSWORD 's3cret' by r00t") == "SET PASSWORD '…' by …"
 
 
-def test_an_administrator_takes_the_place_of_a_token(
+def test_an_administrator_replaces_a_token(
     database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The password is asked for by name, where no file has it."""
+    """The prompt has the name, if there is no password file."""
     asked: list[str] = []
     monkeypatch.setattr(getpass, "getpass", lambda prompt: asked.append(prompt) or "r00t")
     own = configured(tmp_path, "[Influx]\ntoken = t0ken\n")
@@ -169,14 +169,14 @@ def test_an_administrator_takes_the_place_of_a_token(
     assert asked == ["Password of root: "]
 
 
-def test_a_password_that_nobody_says_is_a_bad_configuration(
+def test_a_missing_password_is_a_configuration_error(
     database: Database,
     settings: Settings,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """Neither a file that is not there nor the end of the input; the server is not asked."""
+    """A missing file, or the end of the input; no request is sent."""
 
     def ended(_: str) -> str:
         raise EOFError
@@ -221,7 +221,7 @@ def test_the_arguments_have_defaults() -> None:
     ],
 )
 def test_a_duration_has_a_least_value(name: str, least: str, less: str) -> None:
-    """What the server would not take, or would be gone before the next run, is no duration."""
+    """The server would reject less, or the values would be removed before the next run."""
     assert vars(parsed(name, least))[name[2:]] in (HOUR, 7 * DAY)
     assert vars(parsed(name, "forever"))[name[2:]] == FOREVER
     for wrong, text in ((less, f"must be from {least} to"), ("90", "must be a number and")):
@@ -250,10 +250,10 @@ def test_the_command_line_reaches_the_set_up(
     assert database.logins == [("root", "r00t", "")]
 
 
-def test_a_password_file_is_of_an_administrator(
+def test_a_password_file_needs_an_administrator(
     database: Database, settings: Settings, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Without one it is a mistake in the command."""
+    """Otherwise it is a usage error."""
     options = parsed("--admin-password-file", "/x")
     options.config = settings.path
     assert options.function(options) == EX_USAGE
@@ -261,10 +261,10 @@ def test_a_password_file_is_of_an_administrator(
     assert capsys.readouterr().err == text
 
 
-def test_a_bad_file_is_told(
+def test_an_invalid_file_is_reported(
     database: Database, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """And nobody is asked."""
+    """No request is sent."""
     options = parsed()
     options.config = tmp_path / "gone.ini"
     assert options.function(options) == EX_CONFIG

@@ -59,7 +59,7 @@ def test_a_field_has_mean_min_and_max_and_a_counter_its_last_value() -> None:
 
 
 def test_a_name_that_is_taken_is_an_error() -> None:
-    """By a field or by a tag; a counter takes no second name."""
+    """By a field or by a tag; a counter has no second name."""
     low = parse_field("Voltage_min", "battery/512/System/MinCellVoltage")
     with pytest.raises(ClashError, match=r"\[Fields\]: Voltage_min .* min of Voltage"):
         columns([*DEFAULT_FIELDS, low])
@@ -86,12 +86,12 @@ def test_the_spans_join_and_end_before_the_interval_under_way(
 
 
 def test_no_query_looks_back_further_than_its_policy_keeps() -> None:
-    """Or the server would refuse what it writes."""
+    """Otherwise the server would reject the values."""
     assert all(run.back < LEAST_DOWNSAMPLED for grain in GRAINS for run in grain.runs)
 
 
-def test_what_differs_is_named() -> None:
-    """New fields and old ones; of anything else, that it does."""
+def test_differences_are_named() -> None:
+    """New fields and old ones; for other differences only that there is one."""
     _, one = continuous_query(MINUTES, MINUTES.runs[0], SOURCE, VOLTAGE)
     _, two = continuous_query(MINUTES, MINUTES.runs[0], SOURCE, VOLTAGE[:2])
     _, late = continuous_query(MINUTES, MINUTES.runs[1], SOURCE, VOLTAGE)
@@ -101,8 +101,8 @@ def test_what_differs_is_named() -> None:
     assert difference(one.text, one.text.replace("60s", "1m")) == ""
 
 
-def test_an_hour_is_of_raw_values() -> None:
-    """A mean of means would weigh a minute of one value like one of sixty."""
+def test_an_hour_is_computed_from_raw_values() -> None:
+    """A mean of means would give a minute with one value the weight of one with sixty."""
     assert (
         ' FROM "battery"."raw"."dc" '
         in continuous_query(HOURS, HOURS.runs[0], SOURCE, VOLTAGE)[1].text

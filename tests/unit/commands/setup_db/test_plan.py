@@ -1,4 +1,4 @@
-"""What `setup-db` is to do, for each thing that is there, differs, or is not there."""
+"""The plan of `setup-db`, for each thing that exists, differs, or is missing."""
 
 from __future__ import annotations
 
@@ -83,8 +83,8 @@ SOURCE = RawMeasurement("battery", "raw", "dc")
 # The whole
 
 
-def test_a_server_without_anything_gets_all(settings: Settings) -> None:
-    """In an order in which each thing finds what it needs; there is nothing to fill in."""
+def test_an_empty_server_gets_everything(settings: Settings) -> None:
+    """In an order in which each step finds what it needs; there is nothing to fill."""
     tasks = planned(settings, DatabaseState())
     assert [task.step.label for task in tasks] == [
         *("database", "minutes", "hours"),
@@ -110,8 +110,8 @@ def test_a_server_without_anything_gets_all(settings: Settings) -> None:
     ]
 
 
-def test_where_all_is_there_nothing_is_done(settings: Settings) -> None:
-    """But to fill in, which a second run does anew; each thing has its line."""
+def test_if_everything_exists_only_filling_is_done(settings: Settings) -> None:
+    """A second run repeats it; each thing has its line."""
     found = dataclasses.replace(
         THERE, queries=queries(settings, SOURCE), admin=False, right="WRITE", first=NOW - DAY
     )
@@ -145,7 +145,7 @@ def test_without_fields_there_is_nothing_to_downsample(tmp_path: Path) -> None:
 # The policies
 
 
-def test_a_database_that_is_not_there_is_made(settings: Settings) -> None:
+def test_a_missing_database_is_created(settings: Settings) -> None:
     """Its default policy is that of raw values, by the name in the file if there is one."""
     for policy in ("raw", "mine"):
         given = policy if policy == "mine" else ""
@@ -193,17 +193,17 @@ def test_a_database_that_is_not_there_is_made(settings: Settings) -> None:
         ),
     ],
 )
-def test_a_policy_of_raw_values_stays_unless_it_is_to_be_altered(
+def test_a_policy_of_raw_values_is_unchanged_without_change(
     settings: Settings, policies: dict[str, Policy], change: bool, step: Step, statement: str
 ) -> None:
-    """And is made where there is none."""
+    """And created if there is none."""
     found = DatabaseState(database=True, policies=policies)
     (task,) = of("raw", planned(settings, found, change=change))
     assert said(task) == (step, [statement] if statement else [])
 
 
-def test_a_policy_that_the_file_names_is_made_beside_the_default(settings: Settings) -> None:
-    """Who else writes to the database goes on where he does."""
+def test_a_policy_that_the_file_names_is_created_beside_the_default(settings: Settings) -> None:
+    """Other writers to the database are not affected."""
     influx = dataclasses.replace(settings.influx, retention_policy="mine")
     own = dataclasses.replace(settings, influx=influx)
     (task,) = of("raw", planned(own, THERE))
@@ -262,17 +262,17 @@ def test_an_altered_policy_has_shards_that_fit(
         (None, 30 * DAY, ""),
     ],
 )
-def test_what_goes_with_an_altered_policy_is_said(
+def test_values_removed_by_an_altered_policy_are_reported(
     settings: Settings, first: int | None, kept: int, lost: str
 ) -> None:
-    """In days, where anything does."""
+    """In days, if there are any."""
     found = dataclasses.replace(THERE, first=first)
     (task,) = of("raw", planned(settings, found, change=True, raw=kept))
     assert task.step.text.partition(" for 90d")[2] == lost
 
 
-def test_only_of_raw_values_is_said_what_goes(settings: Settings) -> None:
-    """`first` is that of raw values, and says nothing about the others."""
+def test_only_the_removal_of_raw_values_is_reported(settings: Settings) -> None:
+    """`first` is that of raw values, and not of the others."""
     found = dataclasses.replace(THERE, first=NOW - 3000 * DAY)
     (task,) = of("minutes", planned(settings, found, change=True, minutes=10 * DAY))
     assert task.step.text == "policy 'minutes' altered, kept for 10d instead of for 1825d"

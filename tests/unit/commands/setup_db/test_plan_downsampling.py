@@ -1,4 +1,4 @@
-"""What `setup-db` does about continuous queries, about what they missed, and about instances."""
+"""What `setup-db` does about continuous queries, about filling, and about instances."""
 
 from __future__ import annotations
 
@@ -48,8 +48,8 @@ def into(tasks: list[Task]) -> list[Task]:
 # Queries
 
 
-def test_a_query_that_is_not_there_is_made(settings: Settings) -> None:
-    """Two for each policy and for energies; the line says how often and how far back each runs."""
+def test_a_missing_query_is_created(settings: Settings) -> None:
+    """Two for each policy and for energies; the line has interval and range of each."""
     tasks = into(planned(settings, THERE))
     assert [task.step for task in tasks] == [
         Step(OK, label, f"query {name!r} created, {runs}")
@@ -66,7 +66,7 @@ def test_a_query_that_is_not_there_is_made(settings: Settings) -> None:
 
 
 @pytest.mark.parametrize("change", [False, True])
-def test_a_query_that_is_there_stays(settings: Settings, change: bool) -> None:
+def test_an_existing_query_is_unchanged(settings: Settings, change: bool) -> None:
     """However the server writes it."""
     there = {
         name: text.replace("RESAMPLE EVERY 1d", "RESAMPLE EVERY 24h").replace("60s", "1m")
@@ -86,10 +86,10 @@ def test_a_query_that_is_there_stays(settings: Settings, change: bool) -> None:
         ("RESAMPLE EVERY 30m", "RESAMPLE EVERY 15m", "is a different one"),
     ],
 )
-def test_a_query_that_differs_is_altered_on_request_alone(
+def test_a_query_that_differs_is_altered_with_change_only(
     settings: Settings, old: str, new: str, differs: str
 ) -> None:
-    """Otherwise it is shown, and its policy is not filled in by what it would not have made."""
+    """Otherwise it is shown, and its policy is not filled with other columns."""
     wanted = queries(settings, SOURCE)
     name = NAMES[""]
     there = {**wanted, name: wanted[name].replace(old, new)}
@@ -146,7 +146,7 @@ def test_all_that_is_there_is_filled_in_to_the_interval_under_way(settings: Sett
 def test_an_interval_that_is_not_over_is_left_to_the_query(
     settings: Settings, age: int, minutes: list[str]
 ) -> None:
-    """Where nothing else is there, nothing is told."""
+    """Without other values there is no line."""
     tasks = planned(settings, dataclasses.replace(THERE, first=NOW - age))
     texts = statements(of("fill minutes", tasks))
     assert [re.findall(r"T([0-9:]+)Z", text)[0] for text in texts] == minutes
@@ -166,7 +166,7 @@ def test_an_interval_that_is_not_over_is_left_to_the_query(
 def test_it_is_filled_in_as_far_back_as_the_policy_keeps(
     settings: Settings, there: int | None, wanted: int, change: bool, days: int
 ) -> None:
-    """The policy that is there counts as long as it is not altered."""
+    """The existing policy counts unless it is altered."""
     policies = dict(RAW)
     if there is not None:
         policies["minutes"] = Policy(there * DAY, DAY, default=False)
@@ -179,18 +179,18 @@ def test_it_is_filled_in_as_far_back_as_the_policy_keeps(
 @pytest.mark.parametrize(
     ("kept", "change", "days"), [(90, False, 2), (90, True, 2), (30, False, 2), (30, True, 80)]
 )
-def test_all_that_is_to_be_given_up_is_filled_in(
+def test_all_values_are_filled_in_before_they_are_removed(
     settings: Settings, kept: int, change: bool, days: int
 ) -> None:
-    """Whatever is wanted otherwise, for it cannot be had later."""
+    """Whatever --fill says, because it is not possible later."""
     found = dataclasses.replace(THERE, first=NOW - 80 * DAY)
     tasks = planned(settings, found, change=change, raw=kept * DAY, fill=2 * DAY)
     (task,) = of("fill hours", tasks)
     assert task.step.text == f"computed from {days}.0 days of raw values"
 
 
-def test_raw_values_are_given_up_after_all_are_filled_in(settings: Settings) -> None:
-    """And what goes with them is said in days."""
+def test_raw_values_are_removed_after_all_are_filled_in(settings: Settings) -> None:
+    """The line has the removed days."""
     found = DatabaseState(
         database=True,
         policies={"autogen": Policy(FOREVER, 7 * DAY, default=True)},
@@ -207,7 +207,7 @@ def test_raw_values_are_given_up_after_all_are_filled_in(settings: Settings) -> 
 
 
 def test_what_is_too_old_for_the_policy_is_not_filled_in(settings: Settings) -> None:
-    """The server would refuse it; nor what is older than one wants."""
+    """The server would reject it; values before --fill are left out, too."""
     policies = RAW | {"minutes": Policy(30 * DAY, DAY, default=False)}
     found = DatabaseState(database=True, policies=policies, first=NOW - 80 * DAY)
 
@@ -241,10 +241,10 @@ def test_what_is_too_old_for_the_policy_is_not_filled_in(settings: Settings) -> 
         ),
     ],
 )
-def test_instances_that_the_device_alone_knows_are_told(
+def test_instances_that_only_the_device_knows_are_reported(
     tmp_path: Path, instances: str, stored: set[str], state: str, text: str
 ) -> None:
-    """Those of the stored names, where instances are told apart by them."""
+    """Those of the stored names, if names distinguish instances."""
     own = configured(
         tmp_path,
         f"[Fields]\ndefaults = no\ninstances = {instances}\n"
@@ -256,7 +256,7 @@ def test_instances_that_the_device_alone_knows_are_told(
 
 
 def test_each_devices_own_fields_are_downsampled(tmp_path: Path) -> None:
-    """[Fields NAME] counts for its device, and by its own rule for instances."""
+    """[Fields NAME] is used for its device, with its own rule for instances."""
     own = configured(
         tmp_path,
         "[Battery a]\n[Battery b]\n[Fields a]\ndefaults = no\ninstances = name\nX = vebus/Soc\n"

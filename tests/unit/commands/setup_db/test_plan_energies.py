@@ -48,7 +48,7 @@ def days_back(tasks: list[Task]) -> float:
 
 
 def test_an_earlier_setup_gets_energies_and_keeps_the_rest(settings: Settings) -> None:
-    """Without --change, and back to the oldest minute, for which raw values are gone."""
+    """Without --change, and back to the oldest minute, even if raw values were removed."""
     earlier = {k: text for k, text in queries(settings, SOURCE).items() if NAME not in k}
     found = dataclasses.replace(
         THERE, queries=earlier, first=NOW - 90 * DAY, first_minute=NOW - 1000 * DAY
@@ -77,7 +77,7 @@ def test_energies_begin_where_minutes_do(
 
 
 def test_without_values_nothing_is_filled_in(settings: Settings) -> None:
-    """The query is made all the same."""
+    """The query is created nevertheless."""
     tasks = planned(settings, THERE)
     assert not of(FILL, tasks)
     assert len(of("into energies", tasks)) == 2
@@ -95,7 +95,7 @@ def test_no_energy_is_that_of_a_part_of_an_hour(settings: Settings) -> None:
 
 
 def test_energies_go_back_no_further_than_hours_are_kept(settings: Settings) -> None:
-    """The server would refuse them."""
+    """The server would reject them."""
     policies = ALL | {"hours": Policy(100 * DAY, DAY, default=False)}
     found = dataclasses.replace(THERE, policies=policies, first_minute=NOW - 900 * DAY)
     assert 99 <= days_back(planned(settings, found)) < 99 + HOUR / DAY
@@ -113,10 +113,10 @@ def test_energies_go_back_no_further_than_hours_are_kept(settings: Settings) -> 
         (None, 300, True, False),
     ],
 )
-def test_minutes_are_given_up_after_their_energies_are_there(
+def test_minutes_are_removed_after_their_energies_are_computed(
     settings: Settings, there: int | None, wanted: int, change: bool, last: bool
 ) -> None:
-    """All of them, whatever --fill says, for they cannot be had later."""
+    """All of them, whatever --fill says, because it is not possible later."""
     policies = dict(RAW)
     if there is not None:
         policies["minutes"] = Policy(there * DAY, DAY, default=False)
@@ -135,7 +135,7 @@ def test_minutes_are_given_up_after_their_energies_are_there(
 def test_energies_are_not_filled_in_beside_a_query_that_differs(
     settings: Settings, name: str
 ) -> None:
-    """One of energies, or one of the minutes that they are made of; --change makes both anew."""
+    """One of energies, or one of their minutes; --change recreates both."""
     there = queries(settings, SOURCE)
     there[name] = there[name].replace('"Power', '"Other')
     found = dataclasses.replace(THERE, queries=there, first=NOW - DAY)
@@ -148,8 +148,8 @@ def test_energies_are_not_filled_in_beside_a_query_that_differs(
     assert drop in statements(changed)
 
 
-def test_without_powers_there_is_no_word_of_energies(tmp_path: Path) -> None:
-    """A query of no field would be refused."""
+def test_without_powers_there_are_no_energies(tmp_path: Path) -> None:
+    """The server would reject a query without a field."""
     own = configured(tmp_path, "[Fields]\ndefaults = no\nX = vebus/Soc\n")
     tasks = planned(own, dataclasses.replace(THERE, first=NOW - DAY))
     assert not [task for task in tasks if "energies" in task.step.label]
@@ -164,8 +164,8 @@ def test_the_energy_of_an_instance_has_its_name(tmp_path: Path) -> None:
     assert 'AS "SolarPower_289_minus_kWh"' in text
 
 
-def test_a_clash_with_an_energy_is_found_first(tmp_path: Path) -> None:
-    """As one with a mean's minimum is."""
+def test_a_clash_with_an_energy_is_detected_first(tmp_path: Path) -> None:
+    """As for a minimum or maximum."""
     own = configured(tmp_path, "[Fields]\nPower_plus_kWh = vebus/Soc\n")
     with pytest.raises(ClashError, match="the name of the energy of Power"):
         planned(own, THERE)

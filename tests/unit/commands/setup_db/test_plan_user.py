@@ -41,7 +41,7 @@ def settings(tmp_path: Path) -> Settings:
         ),
     ],
 )
-def test_a_user_is_made_where_there_is_none(
+def test_a_missing_user_is_created(
     settings: Settings,
     user: str,
     password: str,
@@ -51,7 +51,7 @@ def test_a_user_is_made_where_there_is_none(
     text: str,
     statement: str,
 ) -> None:
-    """By the file's password, which one who is there has on request; nobody, no right."""
+    """With the file's password, which an existing user gets with --change."""
     influx = dataclasses.replace(settings.influx, user=user, password=password)
     own = dataclasses.replace(settings, influx=influx)
     tasks = planned(own, dataclasses.replace(THERE, admin=admin), change=change)
@@ -80,17 +80,17 @@ def test_a_user_is_made_where_there_is_none(
         ),
     ],
 )
-def test_the_right_to_write_is_granted_where_it_is_missing(
+def test_a_missing_right_to_write_is_granted(
     settings: Settings, admin: bool, right: str, state: str, text: str, granted: str
 ) -> None:
-    """Alone for who had none, and with the right to read for who had that."""
+    """Alone to a user without a right, and with the right to read if the user had that."""
     (task,) = of("right", planned(settings, DatabaseState(admin=admin, right=right)))
     statement = f'GRANT {granted} ON "battery" TO "writer"'
     assert said(task) == (Step(state, "right", text), [statement] if granted else [])
 
 
-def test_a_user_without_a_password_is_not_made(settings: Settings) -> None:
-    """Nor one without a name; what there is, is said."""
+def test_a_user_without_a_password_is_not_created(settings: Settings) -> None:
+    """Nor one without a name; a line says so."""
     for user, password, text in (("writer", "", "no password"), ("", "", "none is created")):
         influx = dataclasses.replace(settings.influx, user=user, password=password)
         tasks = planned(dataclasses.replace(settings, influx=influx), DatabaseState())
@@ -98,8 +98,8 @@ def test_a_user_without_a_password_is_not_made(settings: Settings) -> None:
         assert not any("USER" in statement for statement in statements(tasks))
 
 
-def test_a_right_takes_nothing_away(settings: Settings) -> None:
-    """A server replaces a right by the one that is granted."""
+def test_a_granted_right_includes_the_old_one(settings: Settings) -> None:
+    """A server replaces the old right by the new one."""
 
     def granted(**found: object) -> list[str]:
         tasks = planned(settings, dataclasses.replace(DatabaseState(), **found))  # type: ignore[arg-type]

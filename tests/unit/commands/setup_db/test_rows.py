@@ -1,4 +1,4 @@
-"""Rows of an answer: what they have to be, and what is told of one that is not."""
+"""Rows of an answer: their types, and the error about an invalid one."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ ROW: dict[str, Any] = {
 }
 
 
-def test_a_column_of_its_kind_is_what_it_is() -> None:
-    """A text, a number, a truth, a duration in s and a time."""
+def test_a_column_of_the_right_type_is_returned() -> None:
+    """A text, a number, a boolean, a duration in s and a time."""
     assert text(ROW, "name") == "raw"
     assert text(ROW, "query") == "CREATE x\nBEGIN"
     assert column(ROW, "default", bool) is True
@@ -55,6 +55,6 @@ def test_a_column_of_its_kind_is_what_it_is() -> None:
     ],
 )
 def test_an_odd_column_is_named(read: Any, name: str) -> None:
-    """A truth is no number, and what a terminal would act on is no name."""
+    """A boolean is not a number, and unprintable text is no name."""
     with pytest.raises(OddAnswerError, match=name):
         read(ROW, name)

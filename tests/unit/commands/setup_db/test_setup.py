@@ -75,7 +75,7 @@ POLICY = {"duration": "2160h0m0s", "shardGroupDuration": "24h0m0s", "default": T
 
 
 def there(server: Server) -> None:
-    """Have a database with a policy for raw values and the user on the server."""
+    """Set up a server with a policy for raw values and the user."""
     server.rows = {
         "SHOW USERS": [{"user": "root", "admin": True}, {"user": "writer", "admin": False}],
         "SHOW GRANTS": [
@@ -116,7 +116,7 @@ def test_tasks_are_done_in_order_with_a_line_each(
 def test_a_dry_run_prints_statements_and_does_none(
     settings: Settings, server: Server, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """On stdout, as they could be entered but for the secret; what needs none is on stderr."""
+    """On stdout, as they could be entered except for the secret; other lines are on stderr."""
     there(server)
     assert run(settings, server, dry_run=True) == EX_OK
     assert server.done == []
@@ -135,10 +135,8 @@ def test_a_dry_run_prints_statements_and_does_none(
     assert "CREATE USER \"writer\" WITH PASSWORD '…'\n" in capsys.readouterr().out
 
 
-def test_what_is_there_and_differs_is_altered_on_request_alone(
-    settings: Settings, server: Server
-) -> None:
-    """The plan is told so."""
+def test_existing_things_are_altered_with_change_only(settings: Settings, server: Server) -> None:
+    """The plan gets the option."""
     there(server)
     run(settings, server)
     assert not any(each.startswith("ALTER") for each in server.done)
@@ -167,10 +165,10 @@ def two_days(server: Server, monkeypatch: pytest.MonkeyPatch) -> Server:
     return server
 
 
-def test_rows_that_were_written_are_counted(
+def test_written_points_are_counted(
     settings: Settings, two_days: Server, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Of all statements that fill in together, with the time that they took."""
+    """Of all statements that fill together, with their time."""
     assert run(settings, two_days) == EX_OK
     lines = [line for line in capsys.readouterr().out.splitlines() if " fill " in line]
     assert [line[6:] for line in lines] == [
@@ -180,10 +178,10 @@ def test_rows_that_were_written_are_counted(
 
 
 @pytest.mark.parametrize("terminal", [True, False])
-def test_how_far_it_is_is_told_on_a_terminal(
+def test_progress_is_shown_on_a_terminal(
     settings: Settings, two_days: Server, monkeypatch: pytest.MonkeyPatch, terminal: bool
 ) -> None:
-    """What fills in may take minutes; the line is written over by the next one."""
+    """Filling may take minutes; the next line overwrites it."""
     stderr = io.StringIO()
     monkeypatch.setattr(stderr, "isatty", lambda: terminal, raising=False)
     monkeypatch.setattr(sys, "stderr", stderr)
@@ -192,7 +190,7 @@ def test_how_far_it_is_is_told_on_a_terminal(
     assert stderr.getvalue() == ("".join(steps) if terminal else "")
 
 
-def test_names_that_clash_are_a_mistake_in_the_file(
+def test_names_that_clash_are_a_configuration_error(
     tmp_path: Path, server: Server, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Nothing is done."""
@@ -227,7 +225,7 @@ NEEDS = "\nthis needs an administrator of the database server: --admin USER"
         ),
     ],
 )
-def test_who_may_not_is_told_who_may(
+def test_a_missing_right_has_advice(
     settings: Settings,
     server: Server,
     capsys: pytest.CaptureFixture[str],
@@ -236,7 +234,7 @@ def test_who_may_not_is_told_who_may(
     token: str,
     text: str,
 ) -> None:
-    """Where the server's words are about rights; what it refused is a line of its own."""
+    """If the server's message is about rights; the message is a separate line."""
     influx = dataclasses.replace(settings.influx, token=token)
     own = dataclasses.replace(settings, influx=influx)
     server.refuses["SHOW USERS"] = reason
@@ -245,10 +243,10 @@ def test_who_may_not_is_told_who_may(
     assert capsys.readouterr().out == f"wrong looking       {shown}\n"
 
 
-def test_the_first_refusal_ends_it(
+def test_the_first_rejected_statement_ends_it(
     settings: Settings, server: Server, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """What was done before stays, and that is said below the step that was refused."""
+    """What was done before stays, and a line below the step says that."""
     server.refuses['CREATE RETENTION POLICY "hours"'] = "no\nroom"
     assert run(settings, server) == EX_UNAVAILABLE
     assert len(server.done) == 3
@@ -261,10 +259,10 @@ def test_the_first_refusal_ends_it(
 
 
 @pytest.mark.parametrize("secret", [SECRET, "hunter2-\\'Geheimnis"])
-def test_a_secret_in_a_refusal_is_not_shown(
+def test_a_secret_in_a_rejection_is_not_shown(
     settings: Settings, server: Server, capsys: pytest.CaptureFixture[str], secret: str
 ) -> None:
-    """Neither as it is nor as it stood in the statement; and an answer has an end."""
+    """Neither as it is nor as in the statement; and a message has a limit."""
     server.refuses["CREATE USER"] = f"error parsing {secret} in " + "x" * 600
     assert run(settings, server) == EX_UNAVAILABLE
     out = capsys.readouterr().out
@@ -273,7 +271,7 @@ def test_a_secret_in_a_refusal_is_not_shown(
     assert len(out.splitlines()[-2]) < 560
 
 
-def test_trouble_on_the_way_is_anothers(settings: Settings, server: Server) -> None:
+def test_other_exceptions_pass(settings: Settings, server: Server) -> None:
     """It passes through."""
 
     def broken(_: str) -> list[dict[str, Any]]:

@@ -86,16 +86,14 @@ def test_an_answer_without_rows_has_none(body: bytes) -> None:
         (403, b'{"code":"forbidden","message":"no such thing"}', False),
     ],
 )
-def test_what_the_server_says_against_a_statement_is_a_refusal(
-    status: int, body: bytes, ok: bool
-) -> None:
-    """In its own words, whatever the status."""
+def test_the_servers_error_is_a_rejected_statement(status: int, body: bytes, ok: bool) -> None:
+    """With its own text, whatever the status."""
     with pytest.raises(StatementError, match=r"\Ano such thing\Z"):
         run(Reply(status, {}, body, "words", ok=ok))
 
 
 def test_no_answer_is_a_trouble() -> None:
-    """That of the way, whatever else the reply has."""
+    """That of the connection, whatever else the reply has."""
     why = influx_errors.database_slow(PEER, 600.0)
     with pytest.raises(UnansweredError) as raised:
         run(Reply(200, {}, b'{"error":"x"}', "OK", ok=True, trouble=why))
@@ -104,8 +102,8 @@ def test_no_answer_is_a_trouble() -> None:
 
 
 @pytest.mark.parametrize("body", [b"<html>", b'{"message":"no route"}', b"[]", b""])
-def test_an_answer_of_something_else_is_a_trouble(body: bytes) -> None:
-    """Such as that of a proxy; it names the file to look into."""
+def test_an_answer_of_another_server_is_a_trouble(body: bytes) -> None:
+    """Such as that of a proxy; the message names the file to check."""
     with pytest.raises(UnansweredError) as raised:
         run(Reply(502, {}, body, "Bad Gateway"))
     assert raised.value.trouble == influx_errors.behind_proxy(WHERE, 502, "Bad Gateway")
@@ -126,8 +124,8 @@ def test_an_answer_of_something_else_is_a_trouble(body: bytes) -> None:
         [{"columns": ["a"], "tags": [], "values": [[1]]}],
     ],
 )
-def test_an_odd_answer_is_named(series: object) -> None:
-    """Whatever stands where rows should be, it is no traceback."""
+def test_an_unexpected_answer_is_an_error(series: object) -> None:
+    """Whatever is in place of rows, there is no traceback."""
     body = json.dumps({"results": [{"series": series}]}).encode()
     with pytest.raises(OddAnswerError):
         run(Reply(200, {}, body, "OK", ok=True))
@@ -140,15 +138,15 @@ def test_an_answer_whose_tags_would_fill_the_memory_is_odd() -> None:
         run(answer(series))
 
 
-def test_an_answer_that_is_not_all_there_is_named() -> None:
-    """It is longer than what is read, or broke off."""
+def test_an_incomplete_answer_is_an_error() -> None:
+    """It is longer than the limit, or incomplete."""
     with pytest.raises(OddAnswerError, match="2048 KiB"):
         run(Reply(200, {}, b'{"results":[]}', "OK", ok=True, whole=False))
 
 
 @pytest.mark.parametrize("body", [b"<html>", b'{"result":[]}', b'{"results":null}', b"[]", b""])
-def test_what_answers_anything_with_well_is_no_database(body: bytes) -> None:
-    """Such as the page of a router: nothing was made there."""
+def test_a_server_that_accepts_anything_is_no_database(body: bytes) -> None:
+    """Such as the page of a router: nothing was created."""
     with pytest.raises(UnansweredError) as raised:
         run(Reply(200, {}, body, "OK", ok=True))
     assert raised.value.trouble == influx_errors.not_a_database(WHERE, 200, CONFIG)

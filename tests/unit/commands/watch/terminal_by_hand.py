@@ -15,7 +15,7 @@ from bat2influx.commands.watch.text import UTF8
 
 
 class Curses:
-    """Takes the place of curses and of its one window; `calls` are what was asked of it."""
+    """Stands in for curses and its one window; `calls` are the calls."""
 
     error = curses.error
 

@@ -1,4 +1,4 @@
-"""`bat2influx watch`: what shows it, where the log goes, what is remembered, and how it ends."""
+"""`bat2influx watch`: the output, the log, the remembered devices, and the end."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ SETTINGS = Settings(Path("/home/me/x.ini"), (battery(),), DEFAULTS, 10**8)
 
 
 def test_the_latest_of_the_log_is_kept() -> None:
-    """Plain, with its time, and a warning as a note."""
+    """Printable, with its time, and a warning as a note."""
     said = _Said()
     for number, level in enumerate((logging.INFO, logging.INFO, logging.WARNING)):
         record = {"msg": f"event\n{number}", "levelno": level, "created": 0.0}
@@ -40,8 +40,8 @@ def test_the_latest_of_the_log_is_kept() -> None:
     assert {fact.label[-3:] for fact in said.latest} == {":00"}
 
 
-def test_an_entry_that_is_none_is_passed_over() -> None:
-    """As logging itself does."""
+def test_an_invalid_log_entry_is_ignored() -> None:
+    """As in logging itself."""
     said = _Said()
     said.emit(logging.makeLogRecord({"msg": "%d", "args": ("x",), "levelno": 20}))
     assert not said.latest
@@ -59,7 +59,7 @@ def log() -> Iterator[logging.Logger]:
 def test_without_a_terminal_the_log_goes_to_stderr(
     log: logging.Logger, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """But for what begins and ends, which has lines of its own."""
+    """Except troubles, which have separate lines."""
     _Said().hand_on()
     logging.getLogger("bat2influx.device").info("reading %s", "venus.local")
     log.warning("cannot reach it", extra={"COUNT": "1"})
@@ -81,10 +81,10 @@ def test_in_a_terminal_the_log_is_collected(
 # What is remembered
 
 
-def test_what_the_daemon_has_found_is_read_and_nothing_kept(
+def test_what_the_daemon_has_discovered_is_read_only(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Nor is anything told of a file that cannot be read."""
+    """There is no message about an unreadable file."""
     file = tmp_path / "devices.json"
     remembered = RememberedDevices(tmp_path)
     remembered.keep("venus.local:1883", DeviceRecord(P))
@@ -171,7 +171,7 @@ def test_a_terminal_has_a_screen_and_a_pipe_has_lines(
 def test_root_that_may_not_become_the_owner_of_the_state_watches_nothing(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Secrets are looked for before, which the owner could not do."""
+    """Hints about secrets are made before that, because the owner cannot read them."""
     shown = Shown(monkeypatch, fit=True)
     shown.refused = True
     assert watch(SETTINGS, {"STATE_DIRECTORY": "/state"}) == EX_NOPERM
@@ -180,10 +180,10 @@ def test_root_that_may_not_become_the_owner_of_the_state_watches_nothing(
     assert capsys.readouterr().err == f"bat2influx watch: {text}\n"
 
 
-def test_an_error_leaves_terminal_and_brokers_in_good_order(
+def test_an_error_restores_the_terminal_and_closes_connections(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """It is the caller's then."""
+    """The exception passes to the caller."""
     shown = Shown(monkeypatch, fit=True, fails=True)
     with pytest.raises(ZeroDivisionError):
         watch(SETTINGS, {})
@@ -219,7 +219,7 @@ def test_of_a_fleet_one_device_is_watched(
     code: int,
     said: str,
 ) -> None:
-    """It is named on the command line, and only there; a bad file is told."""
+    """It is named on the command line, and only there; an invalid file is reported."""
     seen: list[Settings] = []
     monkeypatch.setattr(command, "watch", lambda settings, _: seen.append(settings) or 7)
     ini = tmp_path / "x.ini"

@@ -1,4 +1,4 @@
-"""The loop of `bat2influx watch`, and what is shown of all the parts together."""
+"""The loop of `bat2influx watch`, and the model of all parts together."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ class Stepped(HandDevice):
 
 
 class Asking:
-    """Takes the place of a check; a test sets the answer."""
+    """Stands in for a check; a test sets the answer."""
 
     def __init__(self, answer: Fact) -> None:
         self.answer = answer
@@ -176,7 +176,7 @@ def test_each_turn_steps_the_devices(parts: Parts) -> None:
 def test_a_device_sees_the_wall_clock_a_little_late(
     parts: Parts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Then the daemon has had its answers, which say nothing new."""
+    """By then the daemon has had its answers, and ignores further ones."""
     look = parts.watching._clock.look
     looks: list[Now] = []
     monkeypatch.setattr(parts.watching._clock, "look", lambda: looks.append(look()) or looks[-1])
@@ -187,9 +187,7 @@ def test_a_device_sees_the_wall_clock_a_little_late(
     assert LAG == NS / 20
 
 
-def test_a_clock_that_was_set_is_told_to_the_devices(
-    parts: Parts, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_devices_get_a_step_of_the_clock(parts: Parts, monkeypatch: pytest.MonkeyPatch) -> None:
     """Once."""
     steps = iter([5 * NS, 0])
     monkeypatch.setattr(parts.watching._clock, "take_step", lambda: next(steps))
@@ -197,7 +195,7 @@ def test_a_clock_that_was_set_is_told_to_the_devices(
     assert parts.devices[0].set == [5 * NS]
 
 
-def test_what_is_new_is_told_to_the_face(parts: Parts) -> None:
+def test_the_output_gets_news(parts: Parts) -> None:
     """A message, an answer and a state, and nothing else."""
     parts.watching.run(Face(lambda: None))
     (device,) = parts.devices
@@ -217,8 +215,8 @@ def test_what_is_new_is_told_to_the_face(parts: Parts) -> None:
         assert face.seen == ["show", "news", "show"], act.__name__
 
 
-def test_keys_are_read_where_there_are_some(parts: Parts) -> None:
-    """The terminal is one of the things that the loop waits for."""
+def test_keys_are_read_when_available(parts: Parts) -> None:
+    """The loop waits for the terminal, too."""
     reader, writer = os.pipe()
     try:
         face = Face(lambda: None, lambda: os.write(writer, b"q"), reads=(reader,))
@@ -230,15 +228,15 @@ def test_keys_are_read_where_there_are_some(parts: Parts) -> None:
 
 
 def test_an_error_of_a_check_ends_it(parts: Parts) -> None:
-    """It is ours, and not to be hidden."""
+    """It is a bug, and must not be hidden."""
     parts.disk.failure = ZeroDivisionError()
     with pytest.raises(ZeroDivisionError):
         parts.watching.run(Face(lambda: None))
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT])
-def test_a_signal_ends_it_in_good_order(parts: Parts, number: signal.Signals) -> None:
-    """That of a terminal that is gone, too."""
+def test_a_signal_ends_it(parts: Parts, number: signal.Signals) -> None:
+    """Also that of a closed terminal."""
     handled = signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT
     before = {each: signal.getsignal(each) for each in handled}
     try:
@@ -251,7 +249,7 @@ def test_a_signal_ends_it_in_good_order(parts: Parts, number: signal.Signals) ->
             signal.signal(each, handler)
 
 
-def test_at_the_end_all_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_at_the_end_everything_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Brokers, database and disk."""
     made = Parts(monkeypatch)
     made.watching.close()
@@ -274,7 +272,7 @@ def test_all_parts_are_shown(parts: Parts) -> None:
     assert (view.column, view.said) == (3.0, ())
 
 
-def test_what_a_device_has_said_is_shown(parts: Parts) -> None:
+def test_new_values_are_shown(parts: Parts) -> None:
     """At once."""
     parts.devices[0].readings = [Reading(0, "", "Soc", 88.5)]
     assert [row.value for row in parts.view().parts[0].rows] == [None, 88.5]
@@ -292,8 +290,8 @@ def test_a_column_of_the_graphs_is_as_long_as_the_longest_interval(
 
 
 @pytest.mark.parametrize("wrong", ["database", "device", ""])
-def test_hidden_secrets_are_told_where_something_is_wrong(parts: Parts, wrong: str) -> None:
-    """They may be why; otherwise they are nobody's concern."""
+def test_unreadable_secrets_are_shown_beside_a_problem(parts: Parts, wrong: str) -> None:
+    """They may be the reason; otherwise there is no hint."""
     if wrong == "database":
         parts.database.answer = DOWN
     if wrong == "device":
@@ -302,10 +300,10 @@ def test_hidden_secrets_are_told_where_something_is_wrong(parts: Parts, wrong: s
     assert parts.view().facts[3:] == (hint if wrong else ())
 
 
-def test_what_is_told_as_wrong_is_not_told_twice(
+def test_a_problem_is_not_shown_twice(
     parts: Parts, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """Neither from the log nor from the daemon's line; what else they say is."""
+    """Neither from the log nor in the daemon's status; their other parts are shown."""
     parts.database.answer = DOWN
     for text in (f"{DOWN.text}; values are kept", "reading venus.local"):
         parts.said.emit(logging.makeLogRecord({"msg": text, "levelno": logging.WARNING}))

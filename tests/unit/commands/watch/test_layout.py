@@ -83,8 +83,8 @@ NINE = (
 )
 
 
-def test_all_that_counts_has_room_in_80_columns() -> None:
-    """How the parts are, and each value with its unit, its age and its graph."""
+def test_everything_important_fits_into_80_columns() -> None:
+    """The state of the parts, and each value with its unit, its age and its graph."""
     lines = texts(view(*NINE))
     assert lines[0] == f"bat2influx watch{'2026-07-14 14:03:12  q quits':>64}"
     assert lines[1:5] == [
@@ -110,8 +110,8 @@ def test_all_that_counts_has_room_in_80_columns() -> None:
     assert len(lines) == 24
 
 
-def test_a_trouble_is_whole_in_80_columns_and_in_a_line_of_200() -> None:
-    """Nothing of what is to be done is cut off."""
+def test_a_trouble_is_complete_in_80_columns_and_in_a_line_of_200() -> None:
+    """The advice is not cut off."""
     narrow, wide = texts(view(*NINE, facts=DOWN)), texts(view(*NINE, facts=DOWN), 200, 50)
     assert f"database  ! {TROUBLE}" in wide
     begin = narrow.index(next(line for line in narrow if line.startswith("database  ! ")))
@@ -119,15 +119,15 @@ def test_a_trouble_is_whole_in_80_columns_and_in_a_line_of_200() -> None:
     assert len(of("Voltage", wide)) > 190
 
 
-def test_a_trouble_is_told_by_its_style_too() -> None:
-    """And has its mark without any."""
+def test_a_trouble_has_a_style_too() -> None:
+    """And a mark in any case."""
     layout = lay_out(view(*NINE, facts=DOWN), 80, 24)
     (line,) = (line for line in layout.lines if text(line).startswith("database"))
     assert [piece.style for piece in line[1:]] == [Style.WRONG, Style.WRONG]
 
 
 def test_several_devices_stand_below_each_other() -> None:
-    """Each with its name, above its rows and with how it is."""
+    """Each with its name and state, above its rows."""
     facts = {name: Fact(name, "polling every 1 s") for name in ("home", "boat")}
     why = Fact("boat", "cannot reach venus.local", Level.WRONG, "unreachable")
     parts = Part("home", (facts["home"],), NINE[:2]), Part("boat", (facts["boat"], why), NINE[2:3])
@@ -146,8 +146,8 @@ def test_several_devices_stand_below_each_other() -> None:
     ]
 
 
-def test_what_was_said_last_stands_at_the_end() -> None:
-    """Where there is room for it beside the values."""
+def test_the_latest_log_entries_are_at_the_end() -> None:
+    """If there is room beside the values."""
     said = (Fact("14:03:01", "reading venus.local every 1 s"),)
     assert texts(view(*NINE, said=said))[-1] == "14:03:01 reading venus.local every 1 s"
     assert "reading" not in "".join(texts(view(*NINE, said=said), 80, 8))
@@ -163,7 +163,7 @@ def test_a_terminal_without_utf8_has_ascii() -> None:
     assert any(line.endswith("~") for line in lines)
 
 
-def test_names_of_others_move_no_cursor() -> None:
+def test_untrusted_names_move_no_cursor() -> None:
     """A name or a text with control characters, or with wide ones, keeps the columns."""
     names = "Sp\x1b[2Jannung", "電圧電圧", "e\u0301t\u0301e\u0301"
     lines = texts(view(*(row(name, 52.6) for name in names), facts=(Fact("x", "a\x9b1mb\n"),)))

@@ -13,7 +13,7 @@ TIME = "2026-07-14T14:03:12+00:00"
 
 
 def test_a_line_has_time_names_values_and_units() -> None:
-    """All digits of a value that count, and how old it is where that is not as it should be."""
+    """All significant digits of a value, and its age if the value is stale."""
     rows = (
         row("Voltage", 52.6134),
         row("Current", -0.0, unit="A"),
@@ -27,13 +27,13 @@ def test_a_line_has_time_names_values_and_units() -> None:
     ]
 
 
-def test_a_line_without_values_says_how_the_device_is() -> None:
+def test_a_line_without_values_has_the_state_of_the_device() -> None:
     """So that there is one from the beginning on."""
     assert [*lines(view())] == [f"{TIME} {DEVICE.text}"]
 
 
 def test_each_of_several_devices_has_its_line() -> None:
-    """With its name in front; in ASCII where the locale has nothing else."""
+    """With its name in front; in ASCII if the locale has nothing else."""
     rows = (row("Temperature", 21.5, unit="°C"),)
     parts = Part("home", (DEVICE,), rows), Part("boat", (DEVICE,), rows)
     assert [*lines(replace(view(), parts=parts), ASCII)] == [

@@ -1,4 +1,4 @@
-"""What `bat2influx watch` makes of readings and answers: values, ages, graphs, and facts."""
+"""The model of `bat2influx watch`: values, ages, graphs, and facts."""
 
 from __future__ import annotations
 
@@ -49,8 +49,8 @@ def reading(field: str, value: float, instance: int = 275) -> Reading:
 # Histories
 
 
-def test_a_column_is_the_mean_of_what_has_come_in_it() -> None:
-    """Newest at the right; a value goes on for as long as it is to last, and then there is none."""
+def test_a_column_is_the_mean_of_its_values() -> None:
+    """Newest at the right; a value is repeated while it is valid, and then there is none."""
     history = History(3.0)
     for second, value in ((0, 1.0), (1, 2.0), (2, 6.0), (3, 4.0)):
         history.add(second, value)
@@ -65,10 +65,10 @@ def test_a_column_is_the_mean_of_what_has_come_in_it() -> None:
     count=st.integers(1, 200),
     lasts=st.floats(0, 1000) | st.just(math.inf),
 )
-def test_columns_are_within_what_has_come(
+def test_columns_are_within_the_range_of_the_values(
     moments: list[tuple[float, float]], count: int, lasts: float
 ) -> None:
-    """There are as many as asked for, at all times, and none of them says what was never there."""
+    """As many as requested, and none outside of the range."""
     history, now = History(3.0), 100.0
     for pause, value in moments:
         now += pause
@@ -122,7 +122,7 @@ def shown(
 
 
 def test_a_value_is_stale_after_three_intervals() -> None:
-    """And not before 5 s; the state of charge has an interval of its own."""
+    """And not before 5 s; the state of charge has its own interval."""
     values = Values(BATTERY)
     values.take([reading("Voltage", 52.6), reading("Soc", 88.9)], ["Voltage", "Soc"], 0.0)
     labels = ["Voltage", "Soc", "Power"]
@@ -139,16 +139,16 @@ def test_a_value_is_stale_after_three_intervals() -> None:
     assert not shown(slow, labels, 90.0)["Voltage"][2]
 
 
-def test_what_is_told_by_notifications_does_not_get_stale() -> None:
-    """For what does not change is not told; but it does while the device is not there."""
+def test_values_of_notifications_do_not_get_stale() -> None:
+    """Unchanged values are not published; but they do while the device does not respond."""
     values = Values(NOTIFY)
     values.take([reading("Voltage", 52.6)], ["Voltage"], 0.0)
     assert not shown(values, ["Voltage"], 3600.0)["Voltage"][2]
     assert shown(values, ["Voltage"], 3600.0, answers=False)["Voltage"][2]
 
 
-def test_of_a_device_that_is_gone_nothing_is_fresh() -> None:
-    """Not even what is read seldom."""
+def test_values_of_a_device_that_does_not_respond_are_stale() -> None:
+    """Also those that are read seldom."""
     values = Values(BATTERY)
     values.take([reading("Soc", 88.9)], ["Soc"], 0.0)
     assert shown(values, ["Soc"], 6.0, answers=False)["Soc"][2]
@@ -202,8 +202,8 @@ def test_so_many_values_have_a_graph_and_the_others_their_latest_one() -> None:
     assert last.history.columns(3.0, 2, math.inf) == [None, 3.0]
 
 
-def test_what_a_device_has_no_more_is_forgotten() -> None:
-    """Where that is much: instances that take turns would be kept for ever, each with a row."""
+def test_fields_that_a_device_no_longer_has_are_forgotten() -> None:
+    """If there are many: alternating instances would be kept for ever, each with a row."""
     values = Values(BATTERY)
     for turn in range(5 * MOST_GRAPHS):
         label = f"Soc/{turn}"

@@ -1,4 +1,4 @@
-"""What `bat2influx watch` says of the database, of the disk and of the daemon."""
+"""What `bat2influx watch` shows of the database, of the disk and of the daemon."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ SERVER = Server(Dialect.INFLUXDB1, "1.6.7")
 DOWN = influx_errors.database_unreachable("InfluxDB at x:8086", "connection refused", "a.ini")
 
 
-def test_the_database_is_told_in_the_daemons_words() -> None:
-    """With what it is, where it answers."""
+def test_the_database_has_the_daemons_messages() -> None:
+    """With its kind and address."""
     fact = database(Probe(None, False, SERVER), "x:8086", "battery")
     assert fact == Fact("database", "InfluxDB 1.6.7 at x:8086, 'battery', answers")
     fact = database(Probe(None, True, SERVER), "x:8086", "battery")
@@ -53,8 +53,8 @@ def test_the_database_is_told_in_the_daemons_words() -> None:
     assert fact == Fact("database", DOWN.what, Level.WRONG, "database")
 
 
-def test_the_disk_is_worth_a_note_when_values_wait_for_long() -> None:
-    """What waits for its turn alone is as it should be."""
+def test_values_queued_for_long_are_a_note() -> None:
+    """A short queue is normal."""
     now = 100 * NS
     assert disk(Summary(0, 0, 0, None), now) == Fact("on disk", "nothing queued")
     assert disk(Summary(1, 0, 9, now - 2 * NS), now).level is Level.WELL
@@ -64,8 +64,8 @@ def test_the_disk_is_worth_a_note_when_values_wait_for_long() -> None:
     assert disk(Summary(5, 0, 9, now + NS), now).text == "5 values queued"
 
 
-def test_the_daemon_says_what_is_not_shown_anyhow() -> None:
-    """Its values and the troubles that are seen from here are left out of its line."""
+def test_the_daemons_status_is_shown_without_duplicates() -> None:
+    """Values and troubles that are shown already are left out."""
     status = f"{DOWN.text}; home: Voltage 52.6, Soc 88.9; 9.0 values/s, 62 queued"
     health = Health(at=10.0, alive=9.5, within=120.0, status=status)
     fact = daemon(health, [DOWN.what, "home: Voltage "], 11.0)
@@ -85,8 +85,8 @@ def test_the_daemon_says_what_is_not_shown_anyhow() -> None:
         (Server(), "InfluxDB at x:8086, 'battery', answers"),
     ],
 )
-def test_a_database_is_called_what_it_is(server: Server, text: str) -> None:
-    """With its version where it says one."""
+def test_a_database_has_its_name(server: Server, text: str) -> None:
+    """With its version if known."""
     assert database(Probe(None, False, server), "x:8086", "battery") == Fact("database", text)
 
 
@@ -115,8 +115,8 @@ TWO_WAIT = "2 values queued"
         (Summary(0, 2, 9, 99 * NS), "nothing queued; 2 points rejected", Level.NOTE),
     ],
 )
-def test_what_is_on_disk_is_told_in_numbers(found: Summary, text: str, level: Level) -> None:
-    """A refused row is worth a note at any time."""
+def test_the_queue_on_disk_is_shown_in_numbers(found: Summary, text: str, level: Level) -> None:
+    """A rejected point is always a note."""
     assert disk(found, 110 * NS) == Fact("on disk", text, level, "disk" if level else "")
 
 
@@ -140,7 +140,7 @@ def test_of_the_daemons_line_parts_are_left_out_as_a_whole(
 
 
 def test_a_daemon_without_a_file_is_not_running_here(tmp_path: Path) -> None:
-    """Nor is one that has no place for it."""
+    """Nor is one without a runtime directory."""
     gone = Fact("daemon", "not running here")
     file = tmp_path / "x.health"
     assert ask_daemon(None, []) == ask_daemon(file, []) == gone
@@ -151,8 +151,8 @@ def test_a_daemon_without_a_file_is_not_running_here(tmp_path: Path) -> None:
     assert fact.text.endswith("; b")
 
 
-def test_a_daemon_whose_file_tells_nothing_is_not_said_to_be_absent(tmp_path: Path) -> None:
-    """The file is named, with what is wrong with it; a FIFO holds nobody up."""
+def test_a_daemon_with_an_invalid_file_is_not_absent(tmp_path: Path) -> None:
+    """The file is named, with its problem; a FIFO does not block."""
     file = tmp_path / "x.health"
     os.mkfifo(file)
     text = f"cannot read {file} (it is not a regular file)"
@@ -190,8 +190,8 @@ class Questions:
         self.woken.get(timeout=BOUND)
 
 
-def test_a_question_is_asked_again_after_its_answer(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The latest answer is there at any time, and who waits is woken for each."""
+def test_a_check_is_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The latest result is always available, and each wakes the loop."""
     asked = Questions(monkeypatch)
     assert asked.check.answer == Fact("x", "asking")
     for text in ("one", "two"):
@@ -207,8 +207,8 @@ def test_a_question_is_asked_again_after_its_answer(monkeypatch: pytest.MonkeyPa
     assert asked.check.failure is None
 
 
-def test_an_error_of_ours_ends_the_questions(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is kept for the main thread, which is woken for it."""
+def test_an_internal_error_ends_the_checks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The main thread is woken to raise it."""
     asked = Questions(monkeypatch)
     error = ZeroDivisionError()
     asked.answer(error)
@@ -217,7 +217,7 @@ def test_an_error_of_ours_ends_the_questions(monkeypatch: pytest.MonkeyPatch) ->
 
 
 class Once:
-    """Takes the place of a check, and keeps what it would ask."""
+    """Stands in for a check, and keeps its function."""
 
     def __init__(
         self,
@@ -230,10 +230,10 @@ class Once:
         self.ask, self.first, self.wake, self.cut = ask, first, wake, cut
 
 
-def test_the_database_is_given_as_long_as_the_daemon_gives_it(
+def test_the_time_limit_for_the_database_is_that_of_the_daemon(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """It is asked what would become of a write, and the end cuts the question short."""
+    """The check is an empty write, and the end interrupts it."""
     monkeypatch.setattr(sources, "PeriodicCheck", Once)
     deadlines: list[float] = []
     probes = deque([Probe(DOWN, False, Server()), Probe(None, False, SERVER)])
@@ -258,10 +258,8 @@ def test_the_database_is_given_as_long_as_the_daemon_gives_it(
     assert check.ask() == database(Probe(None, False, SERVER), "x:8086", "battery")
 
 
-def test_the_disk_is_looked_at_without_a_trace(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """What cannot be read is a note."""
+def test_the_disk_is_read_without_a_change(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An unreadable file is a note."""
     monkeypatch.setattr(sources, "PeriodicCheck", Once)
     monkeypatch.setattr(sources, "time", SimpleNamespace(time_ns=lambda: 110 * NS))
     state = tmp_path / "state"

@@ -1,4 +1,4 @@
-"""What `bat2influx watch` says of a device, and when it takes it for silent."""
+"""What `bat2influx watch` shows of a device, and when the device counts as not responding."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.unit.commands.session_by_hand import P, battery
 
 
 class HandDevice:
-    """Takes the place of a device; a test sets what has become of it."""
+    """Stands in for a device; a test sets its state."""
 
     def __init__(self, own: Battery) -> None:
         self.battery = own
@@ -62,9 +62,7 @@ WHO = f"{P} at venus.local:1883"
         (State.SILENT, True, "poll", "connected, not responding"),
     ],
 )
-def test_how_a_device_is_is_told_by_its_state(
-    state: State, connected: bool, mode: str, how: str
-) -> None:
+def test_a_device_has_its_state(state: State, connected: bool, mode: str, how: str) -> None:
     """With whether it is connected."""
     device, shown = watched(mode=mode)
     device.state, device.connected = state, connected
@@ -81,18 +79,18 @@ def test_how_a_device_is_is_told_by_its_state(
         ({"alone": False, "name": "boat"}, P, "boat", WHO),
     ],
 )
-def test_who_a_device_is_is_told_by_address_and_portal_id(
+def test_a_device_has_its_address_and_portal_id(
     changes: dict[str, Any], portal: str | None, label: str, who: str
 ) -> None:
-    """The label is its name, or what there is without one."""
+    """The label is its name, or a general one."""
     device, shown = watched(**changes)
     device.portal = portal
     (fact,) = facts(shown, 0.0)
     assert (fact.label, fact.text.partition(": ")[0]) == (label, who)
 
 
-def test_a_trouble_of_a_device_is_a_fact_of_its_own() -> None:
-    """In the daemon's words, made plain."""
+def test_a_trouble_of_a_device_is_a_separate_fact() -> None:
+    """With the daemon's message, printable."""
     device, shown = watched()
     device.trouble = Trouble("silent", "device x\nis silent", meanwhile="asking")
     assert facts(shown, 0.0)[1:] == [Fact("device", "device x is silent", Level.WRONG, "silent")]
@@ -102,8 +100,8 @@ def test_a_trouble_of_a_device_is_a_fact_of_its_own() -> None:
     ("changes", "late"),
     [({}, 5.0), ({"interval": 2.0}, 6.0), ({"mode": "notify", "interval": 30.0}, 8.0)],
 )
-def test_a_device_that_says_nothing_is_told(changes: dict[str, Any], late: float) -> None:
-    """After three intervals, after a missed heartbeat where it notifies, and after 5 s anyhow."""
+def test_a_device_that_does_not_respond_is_shown(changes: dict[str, Any], late: float) -> None:
+    """After three intervals, after a missed heartbeat with notifications, and not before 5 s."""
     device, shown = watched(**changes)
     shown.take(100.0)
     shown.take(100.0 + late)
@@ -117,8 +115,8 @@ def test_a_device_that_says_nothing_is_told(changes: dict[str, Any], late: float
     assert [each.level for each in facts(shown, 101.0 + late)] == [Level.WELL]
 
 
-def test_a_device_that_is_not_asked_is_not_silent() -> None:
-    """Its silence begins with the first question."""
+def test_a_device_that_is_not_polled_is_not_late() -> None:
+    """The time begins with the first request."""
     device, shown = watched()
     shown.take(0.0)
     device.state = State.WAITING
@@ -131,7 +129,7 @@ def test_a_device_that_is_not_asked_is_not_silent() -> None:
 
 
 def test_values_of_a_device_are_its_rows() -> None:
-    """What has come, what is instead of it, and whether the device is there to say more."""
+    """The values, the reason for a missing one, and whether the device responds."""
     device, shown = watched()
     device.readings = [Reading(0, "", "Voltage", 52.6), Reading(0, "", "Soc", 88.5)]
     shown.take(10.0)
@@ -151,8 +149,8 @@ def test_values_of_a_device_are_its_rows() -> None:
 
 
 @pytest.mark.parametrize(("name", "site"), [("", ""), ("boat", "boat: ")])
-def test_what_is_shown_of_a_device_begins_so_in_the_daemons_line(name: str, site: str) -> None:
-    """Its first label, and its trouble without what the daemon does meanwhile."""
+def test_the_beginnings_of_a_device_in_the_daemons_status(name: str, site: str) -> None:
+    """Its first label, and its trouble without what the daemon does until then."""
     device, shown = watched(name=name)
     device.trouble = Trouble("silent", "it is\nsilent", meanwhile="asking")
     assert [*shown.beginnings()] == [f"{site}Voltage ", f"{site}it is silent"]

@@ -20,7 +20,7 @@ def table(width: int, *rows: FieldRow, glyphs: Glyphs = UTF8) -> list[str]:
     return ["".join(piece.text for piece in line) for line in (made.head, *lines)]
 
 
-def test_what_is_old_is_marked() -> None:
+def test_stale_values_are_marked() -> None:
     """By a mark, by a word, and by a style."""
     shown = view(row("Voltage", 52.61, 52.5, age=9), row("Current", 12.4))
     lines = texts(shown)
@@ -36,8 +36,8 @@ def test_what_is_old_is_marked() -> None:
     assert styles == {"stale": {Style.NOTE}}
 
 
-def test_a_field_without_a_number_has_what_it_has_instead() -> None:
-    """What was there before is not shown for it."""
+def test_a_field_without_a_number_has_the_reason() -> None:
+    """Its former value is not shown."""
     lines = texts(view(row("L2", 230.0, instead="null"), row("L3")))
     assert of("L2", lines).split()[:2] == ["L2", "null"]
     assert of("L3", lines).split() == ["L3", "V"]
@@ -128,9 +128,7 @@ def test_a_large_number_makes_room_for_itself() -> None:
         (row("Voltage"), [Style.NOTE] * 4),
     ],
 )
-def test_a_row_is_stressed_where_it_is_not_as_it_should_be(
-    field: FieldRow, styles: list[Style]
-) -> None:
+def test_a_row_with_a_problem_is_highlighted(field: FieldRow, styles: list[Style]) -> None:
     """Name, value, unit and age, whatever the reason."""
     (line,), _, _ = Table(view(field), 37, UTF8).window(0, 1)
     assert [piece.style for piece in line[:4]] == styles
@@ -141,7 +139,7 @@ def test_a_row_is_stressed_where_it_is_not_as_it_should_be(
 
 @pytest.mark.parametrize("several", [False, True])
 def test_each_row_is_reached_by_scrolling(several: bool) -> None:
-    """What is not seen is counted, and the end is the end."""
+    """The hidden rows are counted, and scrolling stops at the end."""
     rows = tuple(row(f"Field{number_}", float(number_)) for number_ in range(60))
     parts = Part("", (DEVICE,), rows), *([Part("boat", (), rows[:1])] if several else [])
     shown = replace(view(), parts=parts)
@@ -189,7 +187,7 @@ def window(shown: View, first: int, room: int) -> tuple[list[str], int, int]:
 def test_a_window_is_within_the_rows(
     first: int, room: int, found: tuple[list[str], int, int]
 ) -> None:
-    """Its last line says what is not seen, where anything is not."""
+    """Its last line says how many rows are hidden, if any."""
     assert window(view(*FIVE), first, room) == found
 
 
@@ -205,7 +203,7 @@ def test_a_window_is_within_the_rows(
     ],
 )
 def test_the_name_of_a_device_stays_above_its_rows(first: int, room: int, names: list[str]) -> None:
-    """Where there is room for it."""
+    """If there is room for it."""
     parts = Part("home", (DEVICE,), FIVE[:2]), Part("boat", (DEVICE,), FIVE[2:])
     assert window(replace(view(), parts=parts), first, room)[0] == names
 

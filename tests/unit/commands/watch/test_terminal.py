@@ -1,4 +1,4 @@
-"""The terminal of `bat2influx watch`: when it draws and what, its keys, and how it is left."""
+"""The terminal of `bat2influx watch`: when and what it draws, its keys, and its end."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def screen(at: Terminal) -> Iterator[Screen]:
 
 
 class Terminfo:
-    """Takes the place of curses where a terminal is only looked up."""
+    """Stands in for curses if only the terminal's type is read."""
 
     error = curses.error
 
@@ -70,7 +70,7 @@ class Terminfo:
         (True, True, "nonsense", None, False),
     ],
 )
-def test_a_terminal_is_fit_where_the_cursor_can_be_moved(
+def test_a_terminal_needs_a_movable_cursor(
     monkeypatch: pytest.MonkeyPatch,
     stdin: bool,
     stdout: bool,
@@ -78,7 +78,7 @@ def test_a_terminal_is_fit_where_the_cursor_can_be_moved(
     cup: bytes | None,
     fit: bool,
 ) -> None:
-    """And where both ends are one."""
+    """And stdin and stdout must be one."""
     monkeypatch.setattr(sys, "stdin", SimpleNamespace(isatty=lambda: stdin))
     monkeypatch.setattr(sys, "stdout", SimpleNamespace(isatty=lambda: stdout))
     monkeypatch.setattr(terminal, "curses", Terminfo(cup))
@@ -105,8 +105,8 @@ def test_the_first_drawing_is_at_once(screen: Screen) -> None:
     assert (screen.due(NOW), screen.timeout(NOW)) == (True, 0.0)
 
 
-def test_what_comes_together_is_drawn_together(screen: Screen) -> None:
-    """A moment after the first of it, and not more often than four times a second."""
+def test_messages_that_arrive_together_are_drawn_together(screen: Screen) -> None:
+    """A moment after the first of them, and at most four times a second."""
     screen.show(view(*ROWS[:1]))
     screen.news(NOW + 1.0)
     screen.news(NOW + 1.04)
@@ -126,8 +126,8 @@ def test_drawings_keep_their_distance(screen: Screen) -> None:
     assert screen.due(NOW + FRAME)
 
 
-def test_without_news_ages_go_on(screen: Screen) -> None:
-    """By the second, in the middle between two values."""
+def test_without_news_ages_increase(screen: Screen) -> None:
+    """Every second, in the middle between two values."""
     screen.show(view(*ROWS[:1]))
     screen.news(NOW)
     screen.show(view(*ROWS[:1]))
@@ -141,7 +141,7 @@ def test_without_news_ages_go_on(screen: Screen) -> None:
 
 
 def test_the_layout_is_drawn_line_by_line(at: Terminal, screen: Screen) -> None:
-    """In place of what was there, and sent at once."""
+    """It replaces the old one, and is sent at once."""
     screen.show(view(*ROWS[:2]))
     assert at.curses.drawn[0].startswith("bat2influx watch")
     assert at.fields == ["F0", "F1"]
@@ -149,8 +149,8 @@ def test_the_layout_is_drawn_line_by_line(at: Terminal, screen: Screen) -> None:
     assert max(at.curses.drawn) < 24
 
 
-def test_the_very_last_cell_is_no_fault(at: Terminal, screen: Screen) -> None:
-    """Curses cannot go beyond it, and says so."""
+def test_the_last_cell_is_no_error(at: Terminal, screen: Screen) -> None:
+    """Curses cannot move beyond it, and raises an error."""
     at.curses.fails = {"addstr"}
     screen.show(view(*ROWS[:2]))
     assert at.fields == ["F0", "F1"]
@@ -163,7 +163,7 @@ def test_the_very_last_cell_is_no_fault(at: Terminal, screen: Screen) -> None:
 def test_the_size_is_that_of_the_kernel(
     at: Terminal, screen: Screen, size: tuple[int, int], resized: list[str]
 ) -> None:
-    """Curses is told where it knows another one; a size of nothing is not known."""
+    """Curses gets a size that differs; a size of zero is unknown."""
     at.size = size
     before = len(at.curses.calls)
     screen.show(view(*ROWS))
