@@ -1,8 +1,8 @@
-"""Tests in the same house as the package, and what they and the runs are made of.
+"""The tests of the package, their support code, and the tools behind the targets of make.
 
-unit/ (pure and quick, without a server), integration/ (the daemon with real servers), faults/ (what
-can happen to it), system/ and package/ (on booted Debians), docs/ (what is written, held against
-the program), standins/ (what stands for the others), support/, and tools/ (the runs of make).
+unit/ (pure and quick, without a server), integration/ (the daemon with real servers), faults/
+(fault injection), system/ and package/ (on booted Debians), docs/ (documents compared with the
+program), standins/ (servers and simulated devices), support/, and tools/ (the targets of make).
 """
 
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Fixtures: real servers, the stand-in, and the daemon as people run it."""
+"""Fixtures: real servers, the stand-in, and the daemon as users run it."""
 
 import json
 import os
@@ -16,7 +16,7 @@ from tests.support.daemon import Setting
 from tests.tools import rerun
 
 settings.register_profile("unhurried", deadline=None)  # no test by the wall clock
-settings.register_profile(  # --hypothesis-profile: `make arm`, where all takes ten times as long
+settings.register_profile(  # --hypothesis-profile, for `make arm`: emulation is ten times slower
     "emulated", deadline=None, max_examples=10, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("unhurried")
@@ -24,13 +24,13 @@ settings.load_profile("unhurried")
 
 MARK = "depends_on_timing"
 NO_SECOND_CHANCE = ("unit", "faults")  # folders
-_not_allowed: dict[str, str] = {}  # tests with a marker that they may not have, and why
-_failed: dict[str, str] = {}  # each test, with the reason for which it may be run again, or ""
+_not_allowed: dict[str, str] = {}  # tests with a forbidden marker, and the reason
+_failed: dict[str, str] = {}  # each test, with the reason why it may be run again, or ""
 
 
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
-    """Where nothing may be skipped, a skip is a failure; a failure carries its test's reason."""
+    """If nothing may be skipped, a skip is a failure; a failure has its test's reason."""
     outcome: Any = yield
     report = outcome.get_result()
     if os.environ.get("BAT2INFLUX_NO_SKIP") and report.skipped and not hasattr(report, "wasxfail"):
@@ -41,37 +41,37 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """A marker where none may be is a failure of its test, and has no second chance."""
+    """A forbidden marker makes its test fail, without a rerun."""
     if why := _not_allowed.get(item.nodeid):
         pytest.fail(why, pytrace=False)
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
-    """Note what failed, with its reason."""
+    """Record failed tests, with their reasons."""
     if report.failed:
         _failed[_name(report.nodeid)] = dict(report.user_properties).get(MARK, "")
 
 
 def pytest_collectreport(report: pytest.CollectReport) -> None:
-    """A file that cannot be read has no second chance."""
+    """A file that cannot be read causes no rerun."""
     if report.failed:
         _failed[report.nodeid] = ""
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Leave what failed for tests/tools/rerun.py."""
+    """Write the failed tests to a file for tests/tools/rerun.py."""
     if not hasattr(session.config, "workerinput") and (path := os.environ.get(rerun.REPORT)):
         Path(path).write_text(json.dumps(_failed))
 
 
 def _name(nodeid: str) -> str:
-    """Return a test without the group that pytest-xdist writes behind it."""
+    """Return a test's name without the group that pytest-xdist appends."""
     return nodeid if nodeid.endswith("]") else nodeid.rpartition("@")[0] or nodeid
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist looks at the groups
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with what takes long, and have one worker for tests that share a fixture."""
+    """Run long tests first, and tests that share a fixture on one worker."""
     items.sort(key=lambda item: item.get_closest_marker("long") is None)
     _not_allowed.update(_look_at_marks(items))
     for item in items:
@@ -82,7 +82,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def _look_at_marks(items: Iterable[pytest.Item]) -> dict[str, str]:
-    """Return the tests whose marker is one too many, with what is wrong with it."""
+    """Return the tests with a forbidden marker, with the reason."""
     marked = [(item, mark) for item in items if (mark := item.get_closest_marker(MARK))]
     found = {}
     for item, mark in marked:
@@ -97,14 +97,14 @@ def _look_at_marks(items: Iterable[pytest.Item]) -> dict[str, str]:
 
 @pytest.fixture
 def mosquitto(tmp_path: Path) -> Iterator[Mosquitto]:
-    """A broker of the test's own."""
+    """A separate broker for the test."""
     with Mosquitto(tmp_path / "mosquitto") as server:
         yield server
 
 
 @pytest.fixture
 def influxdb(tmp_path: Path) -> Iterator[InfluxDB]:
-    """A database server of the test's own."""
+    """A separate database server for the test."""
     with InfluxDB(tmp_path / "influxdb") as server:
         yield server
 
