@@ -81,8 +81,9 @@ def lacking(
 ) -> list[tuple[float, float]]:
     """Return the answers in whose ticks nothing is stored.
 
-    A notification (`unasked`) that is stored may also have taken the place of a late answer, up to
-    an interval after it: the messages do not show which is which.
+    A notification (`unasked`) that is stored may also have taken the place of an answer: up to an
+    interval before it, if the answer was late; up to the next answer after it, if this machine
+    stalled and the latest message counts. The messages do not show which is which.
 
     A tick reaches half an `interval`, in s, to either side of the answer; the default is the usual
     time between two answers. Timestamps may be `offsets` s off. On a slow machine an answer comes
@@ -113,7 +114,8 @@ def lacking(
         when, value = spoken[place]
         half = interval / 2
         in_its_tick = any_within(stamps, when - half, when + half)
-        return value in values or in_its_tick or any_within(instead, when - interval, when)
+        following = spoken[place + 1][0] if place + 1 < len(spoken) else when + interval
+        return value in values or in_its_tick or any_within(instead, when - interval, following)
 
     def may_lack(place: int) -> bool:
         when = spoken[place][0]
@@ -203,12 +205,14 @@ def assert_one_a_tick(
 ) -> int:
     """Assert that one value is stored between two reads of a leaf, whoever sent the reads.
 
-    Checks the reads between two Unix times; returns their number.
+    Checks the reads between two Unix times, without a first one so soon after `since` that a value
+    from before could belong to that read. Returns the number of reads.
     """
     times = [when for when in asked(device, leaf) if since <= when <= until]
     assert {value for _, value in stored} <= {value for _, value in said(device, leaf)}, field
     shortest = min((after - before for before, after in pairwise(times)), default=0.0)
     early = BEFORE * shortest
+    times = [when for when in times if when - early >= since]
     for before, after in pairwise(times):
         found = [value for at, value in stored if before - early <= at / 1e9 < after - early]
         assert len(found) == 1, f"{field} has {found} from {before:.2f} to {after:.2f}"
