@@ -1,7 +1,7 @@
 """The targets of the figures, in one table; `make bench` prints them beside the results.
 
-Rules: a target of a time or of memory applies to an unloaded machine like that of the README. A
-ratio to `BEFORE` is to another version in the same run (`OLD=`), and is valid on any machine.
+Rules: a target of a time or of memory is one for an unloaded machine like that of the README. A
+ratio to `BEFORE` is to another version of the same run (`OLD=`), and says something on any machine.
 """
 
 from __future__ import annotations
