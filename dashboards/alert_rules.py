@@ -138,7 +138,8 @@ RULES = (
         summary='{{ printf "%.0f" $values.B.Value }} values were dropped within the last hour.',
         description="They are lost: the spool was full or its file damaged. `journalctl -u"
         " bat2influx` shows which."
-        " Increase max_size in [Spool], or look in the journal for why the database was unavailable for so long.",
+        " Increase max_size in [Spool], or look in the journal for why the database was unavailable"
+        " for so long.",
         reducer="sum",
     ),
     Rule(

@@ -27,7 +27,7 @@ class Stamps:
 
     @property
     def hold(self) -> Hold:
-        """Whether values are held for this machine's clock; not while timestamps follow a device's."""
+        """Whether values are held for this machine's clock; never while they follow a device's."""
         return self._clock.hold if self.by is StampedBy.OWN else Hold.NO
 
     def choose(self, devices: Sequence[Source]) -> bool:

@@ -30,7 +30,7 @@ LEFT_OUT = {
     r"\bfell\b|\b(has|have|had) died\b|\bfalls? ill\b|\b(is|are) ill\b": "failed, unhealthy",
     r"\b(is|are|was|were|falls?|falling|fallen) silent\b": "does not respond",
     r"\bsa(ys|id|y) nothing\b": "does not respond, no answer",
-    r"\b(is|are|was|were) found out\b|\bfinds? out\b|\bfinding out\b": "detect, discover, determine",
+    r"\b(is|are|was|were) found out\b|\bfind(s|ing)? out\b": "detect, discover, determine",
     r"\bkept aside\b": "quarantined",
     r"\brefused? for good\b": "rejected",
     r"\bhad to go\b|\bhave to go\b": "dropped",

@@ -83,7 +83,7 @@ def lacking(
 
     A notification (`unasked`) that is stored may also have taken the place of an answer: up to an
     interval before it, if the answer was late; up to the next answer after it, if this machine
-        stood still, because then the latest message counts. The messages do not show which is which.
+    stood still, because then the latest message counts. The messages do not show which is which.
 
     A tick reaches half an `interval`, in s, to either side of the answer; the default is the usual
     time between two answers. Timestamps may be `offsets` s off. On a slow machine an answer comes
@@ -205,7 +205,7 @@ def assert_one_a_tick(
 ) -> int:
     """Assert that one value is stored between two reads of a leaf, whoever sent the reads.
 
-        Checks the reads between two Unix times, without a first one so soon after `since` that a value
+    Checks the reads between two Unix times, without a first one so soon after `since` that a value
     from before could belong to that read. Returns the number of reads.
     """
     times = [when for when in asked(device, leaf) if since <= when <= until]
