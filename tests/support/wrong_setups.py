@@ -150,7 +150,7 @@ THE_FIELDS = (
         stored(door(UNSECURED, device("vebus", "system", "solarcharger/279"))),
     ),
     Setup(
-        "a phase or sensor is not there",
+        "a phase or sensor does not exist",
         fields("P3 = vebus/Ac/ActiveIn/L3/P"),
         f"{READ}, P3?, {STORED}",
         stored(door()),
@@ -166,11 +166,11 @@ THE_FIELDS = (
 
 THE_DATABASE = (
     Setup("it is not running", influx(), f"{READ}, InfluxDB!", door()),
-    Setup("its name is not known", influx("address = influx.home"), f"{READ}, InfluxDB!", door()),
+    Setup("its name cannot be resolved", influx("address = influx.home"), f"{READ}, InfluxDB!", door()),
     Setup("its host is off", influx("address = 192.168.1.30"), f"{READ}, InfluxDB!", door()),
     Setup("it hangs", influx(), f"{READ}, InfluxDB!", web_server(None)),
     Setup("another server is on its port", influx(), f"{READ}, InfluxDB!", web_server(NOT_FOUND)),
-    Setup("it wants a login", influx(), f"{READ}, InfluxDB, login!", locked(BATTERY)),
+    Setup("it requires a login", influx(), f"{READ}, InfluxDB, login!", locked(BATTERY)),
     Setup(
         "`user` or `password` is wrong",
         influx("user = reader", "password = open"),
@@ -213,7 +213,7 @@ def bad(what: str, file: str | None) -> Setup:
 
 
 THE_FILE = (
-    bad("it is not there", None),
+    bad("the file does not exist", None),
     bad("a misspelt key", battery("adress = venus.local")),
     bad("a misspelt section", "[Batery]\n"),
     bad("a key in the wrong section", battery("db = bat")),
@@ -223,8 +223,8 @@ THE_FILE = (
     bad("a secret with `\"`, `'` and #", battery("password = open\"'#sesame")),
     bad("a comment that begins with ;", battery("address = venus.home ; mine")),
     bad("a retention policy behind the database", influx("db = home/autogen")),
-    bad("a token that is none", influx("token = Bearer")),
-    bad("`ca_file` is not there", battery("tls = yes", f"ca_file = {CONFIG.parent}/venus.pem")),
+    bad("a token without its value", influx("token = Bearer")),
+    bad("`ca_file` does not exist", battery("tls = yes", f"ca_file = {CONFIG.parent}/venus.pem")),
     bad("it is that of the original script", "[Battery]\naddress: venus.home\n[Influx]\ndb: bat\n"),
 )
 

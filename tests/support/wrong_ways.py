@@ -94,7 +94,7 @@ PAIRED = 'the security profile is "Paired devices only"'
 
 GETTING_THERE = (
     Setup(
-        "the device's name is not known",
+        "the device's name cannot be resolved",
         battery(),
         f"file, name!, {STORED}",
         stored(lambda _: own_network.name()),
@@ -142,7 +142,7 @@ TLS = (
         NO_PORT,
         stored(plain(Device(PORTAL))),
     ),
-    Setup("`tls = yes`, without a word on whom to trust", tls(), NO_TLS, stored(door(SECURED))),
+    Setup("`tls = yes`, without `fingerprint` or `ca_file`", tls(), NO_TLS, stored(door(SECURED))),
     Setup(
         "the device has another certificate than the pinned one",
         tls(OTHER_PIN),
