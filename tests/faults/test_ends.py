@@ -30,7 +30,7 @@ def test_names_that_hang_hold_up_no_end(tmp_path: Path) -> None:
         house.broker.restart()
         wait("both to be asked for", lambda: house.asking() == 2)
         assert house.daemon.stop(END) == 0
-        assert house.daemon.says("values wait on disk")
+        assert house.daemon.says("values are queued on disk")
         assert not house.daemon.says("are lost")
         house.name_server.thaw()
         house.start_daemon()

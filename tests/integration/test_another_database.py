@@ -41,7 +41,7 @@ def minute(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Spo
             "a minute", lambda: all(len(answered(device, leaf)) >= MINUTE for leaf in FAST.values())
         )
         assert daemon.stop() == 0
-        assert daemon.says("values wait on disk")
+        assert daemon.says("values are queued on disk")
         spoken = {field: answered(device, leaf) for field, leaf in NINE.items()}
     yield directory / "state", spoken
 
@@ -58,7 +58,7 @@ def drained(directory: Path, state: Path, running: Running) -> list[Value]:
     own = {"STATE_DIRECTORY": str(directory / "state")}
     with Daemon(ini, directory / "daemon.log", environment=own) as daemon:
         told = daemon.wait_for_log("values are queued on disk, from an earlier start")
-        count = int(re.findall(r"(\d+) values wait on disk", told)[0])
+        count = int(re.findall(r"(\d+) values are queued on disk", told)[0])
         wait("all of it", lambda: len(running.stored()) >= count)
         assert daemon.stop() == 0
         assert daemon.says("every value is stored")

@@ -173,7 +173,7 @@ def test_sigterm_without_a_database_leaves_what_waits_for_the_next_start(
     device.silence()
     daemon.wait_for_log("WARNING: .*silent")  # and has nothing under way any more
     assert daemon.stop(10.0) == 0
-    assert int(daemon.wait_for_log("values wait on disk").split()[2]) >= 9
+    assert int(daemon.wait_for_log("values are queued on disk").split()[2]) >= 9
     assert not daemon.says("are lost")
     setting.influxdb.kill()  # what lies in the buffers of a frozen server does not count
     setting.influxdb.start()
