@@ -166,7 +166,9 @@ THE_FIELDS = (
 
 THE_DATABASE = (
     Setup("it is not running", influx(), f"{READ}, InfluxDB!", door()),
-    Setup("its name cannot be resolved", influx("address = influx.home"), f"{READ}, InfluxDB!", door()),
+    Setup(
+        "its name cannot be resolved", influx("address = influx.home"), f"{READ}, InfluxDB!", door()
+    ),
     Setup("its host is off", influx("address = 192.168.1.30"), f"{READ}, InfluxDB!", door()),
     Setup("it hangs", influx(), f"{READ}, InfluxDB!", web_server(None)),
     Setup("another server is on its port", influx(), f"{READ}, InfluxDB!", web_server(NOT_FOUND)),
