@@ -204,7 +204,7 @@ THE_DATABASE = (
         integer,
         os.EX_OK,
         logged="rejected by the database",
-        status=r"\d refused",
+        status=r"\d rejected",
     ),
 )
 
