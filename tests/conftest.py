@@ -1,6 +1,7 @@
 """Fixtures: real servers, the stand-in, and the daemon as users run it."""
 
 import json
+import logging
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -26,6 +27,15 @@ MARK = "depends_on_timing"
 NO_SECOND_CHANCE = ("unit", "faults")  # folders
 _not_allowed: dict[str, str] = {}  # tests with a forbidden marker, and the reason
 _failed: dict[str, str] = {}  # each test, with the reason why it may be run again, or ""
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_protocol() -> Iterator[None]:
+    """Leave the program's logger as it was: a command that runs in a test takes it over."""
+    log = logging.getLogger("bat2influx")
+    before = log.handlers[:], log.level, log.propagate
+    yield
+    log.handlers[:], log.level, log.propagate = before
 
 
 @pytest.hookimpl(hookwrapper=True)
