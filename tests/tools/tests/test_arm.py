@@ -99,6 +99,9 @@ def test_tests_of_ioctl_clocks_and_files_are_selected() -> None:
     ):
         assert f"tests/unit/{name}" in found
     assert all((TOP / "bat2influx" / module).is_file() for module in choice.ALSO)
+    for test in choice.NOT_EMULATED:
+        path, _, name = test.partition("::")
+        assert f"def {name}(" in (TOP / path).read_text(), test
 
 
 def test_all_test_files_of_a_module_are_selected(tmp_path: Path) -> None:
