@@ -58,13 +58,13 @@ def _not_synchronised(
 
         session.publish(*protocol.keepalive(overheard.portal), checked=True)
         session.until(see, BEATS_WITHIN)
-    ours = "this machine's clock is not synchronised, and"
+    ours = "this machine's clock is not synchronised"
     difference = clock.difference(own.look())
     if difference is None:
-        return Step(NOTE, LABEL, f"{ours} the device reports no plausible time")
+        return Step(NOTE, LABEL, f"{ours}, and the device reports no plausible time")
     if abs(difference) <= DIFFERS:
-        return Step(OK, LABEL, f"{ours} agrees with the device's")
-    text = f"{ours} {difference_text(difference)} the device's"
+        return Step(OK, LABEL, f"{ours}, and agrees with the device's")
+    text = f"{ours} and is {difference_text(difference)} the device's"
     if battery.clock == "device":
         return Step(NOTE, LABEL, f"{text}; time stamps use the device's clock")
     what = f"write clock = device under {battery.section} in {config}"

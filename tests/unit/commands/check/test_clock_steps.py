@@ -24,7 +24,7 @@ from tests.unit.commands.session_by_hand import (
 )
 
 TIME = 1_780_000_000  # s, of the device at START
-OURS = "this machine's clock is not synchronised, and"
+OURS = "this machine's clock is not synchronised"
 
 
 class Own:
@@ -94,20 +94,20 @@ def test_a_synchronised_clock_is_compared_without_a_wait(
 @pytest.mark.parametrize(
     ("clock", "ahead", "state", "text"),
     [
-        ("own", 1.5, OK, f"{OURS} agrees with the device's"),
-        ("device", 1.5, OK, f"{OURS} agrees with the device's"),
+        ("own", 1.5, OK, f"{OURS}, and agrees with the device's"),
+        ("device", 1.5, OK, f"{OURS}, and agrees with the device's"),
         (
             "own",
             -259_200.0,
             NOTE,
-            f"{OURS} 259200.0 s behind the device's; to use the device's for time stamps, write"
-            f" clock = device under [Battery] in {CONFIG}",
+            f"{OURS} and is 259200.0 s behind the device's; to use the device's for time stamps,"
+            f" write clock = device under [Battery] in {CONFIG}",
         ),
         (
             "device",
             -259_200.0,
             NOTE,
-            f"{OURS} 259200.0 s behind the device's; time stamps use the device's clock",
+            f"{OURS} and is 259200.0 s behind the device's; time stamps use the device's clock",
         ),
     ],
 )
@@ -135,7 +135,7 @@ def test_a_device_that_does_not_know_the_time(
     if shows is not None:
         beats(made, *((at, shows + at) for at in range(3, 60, 3)))
     found = steps(monkeypatch, made, -3600.0, right=False)
-    assert found == [Step(NOTE, "clock", f"{OURS} the device reports no plausible time")]
+    assert found == [Step(NOTE, "clock", f"{OURS}, and the device reports no plausible time")]
     assert waited(made, BEATS_WITHIN)
 
 
