@@ -389,13 +389,13 @@ class TestLogin:
         ("user", "password", "cause", "found", "advice"),
         [
             ("", "", "login", "requires a login", "user and password, or token,"),
-            ("writer", "wrong", "login", "'writer' or its password", "set user and password under"),
-            ("nobody", PASSWORD, "login", "'nobody' or its pass", "set user and password under"),
+            ("writer", "wrong", "login", "login of user 'writer'", "set user and password under"),
+            ("nobody", PASSWORD, "login", "login of user 'nobody'", "set user and password under"),
             (
                 "reader",
                 PASSWORD,
                 "right",
-                "not let user 'reader' write",
+                "not allow user 'reader' to write",
                 'GRANT WRITE ON "battery"',
             ),
             ("stranger", PASSWORD, "right", "user 'stranger' to write", '"battery" TO "stranger"'),
