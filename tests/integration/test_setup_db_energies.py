@@ -143,7 +143,7 @@ def test_an_earlier_setup_gets_energies_of_minutes_without_raw_values(make: Make
     minutes, (mean,) = setup.rows("minutes"), setup.rows("hours")
     said = setup()
     assert "note" not in said
-    assert said.count(" made, each ") == 2
+    assert said.count(" created, every ") == 2
     assert "fill energies computed from 300." in said
     assert setup.rows("minutes") == minutes
     (row,) = setup.rows("hours")
@@ -221,7 +221,7 @@ def test_a_second_run_detects_the_queries_of_all_presets(
     for count in (8, 0):
         command = ["--config", str(path), "setup-db"]
         assert main(command) == 0
-        assert capsys.readouterr().out.count(" made, ") == count
+        assert capsys.readouterr().out.count(" created, ") == count
     queries = [str(row["query"]) for row in server.query("SHOW CONTINUOUS QUERIES")]
     assert MOST_BODY < len("".join(queries)) < MOST_ANSWER / 4
 
