@@ -248,7 +248,7 @@ def test_a_device_in_mode_notify(setting: Setting, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("clock", "then"),
     [
-        ("device", "; timestamps use the device's clock"),
+        ("device", "; timestamps follow the device's clock"),
         ("own", "; to use the device's for timestamps, write clock = device under [Battery] in "),
     ],
 )
