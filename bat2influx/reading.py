@@ -55,7 +55,7 @@ Row = tuple[Stored, float, int]  # a reading of a known site: its value, and its
 
 
 class Stamper:
-    """Gives the values of one device their time stamps, by arrival or by tick.
+    """Gives the values of one device their timestamps, by arrival or by tick.
 
     By arrival, every value is stored, stamped with the time it was received. By tick, it is stamped
     with the start of the latest tick whose request was sent, so that all fields of a tick are one

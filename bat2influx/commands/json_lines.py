@@ -1,4 +1,4 @@
-"""What commands print with `--json`: JSON Lines, an object a line (docs/json.md has every key).
+"""What commands print with `--json`: JSON Lines, one object per line (docs/json.md has every key).
 
 Rules: an object is a Record, a dataclass whose fields are its keys, and has its kind in the key
 "kind". A text is as printable as in the other output, and in ASCII, so that neither a terminal nor
@@ -22,7 +22,7 @@ from bat2influx.reading import NS
 # Bytes with the newline: asyncio's StreamReader.readline() and others read lines up to 64 KiB.
 MAX_LINE = 65_000
 
-OPTION = "print JSON Lines: an object a line"  # what --help says of --json
+OPTION = "print JSON Lines: one object per line"  # what --help says of --json
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
-"""`bat2influx spool`: the values queued on disk for the database, and the points it has rejected.
+"""`bat2influx spool`: the values queued on disk for the database, and those it has rejected.
 
-The command reads beside the running daemon and changes nothing; for a retry of the rejected points
+The command reads beside the running daemon and changes nothing; for a retry of the rejected values
 it leaves a request, which the keeper carries out. Root does all this as the directory's owner.
 """
 
@@ -131,16 +131,16 @@ def _request(state: Path, *, as_json: bool) -> None:
     if as_json:
         spool_json.show_request(count)
     elif count:
-        say(f"requested: bat2influx retries {count} points, at once if it is running")
+        say(f"requested: bat2influx retries {_values(count)}, at once if it is running")
     else:
-        say("there are no rejected points")
+        say("there are no rejected values")
 
 
 def _show(reader: DiskReader, state: Path) -> None:
     found = reader.summary()
     since = f", the oldest from {_date(found.oldest)}" if found.oldest is not None else ""
     size = f", {found.size / 1e6:.1f} MB in {state}" if found.size else ""
-    say(f"queued    {found.waiting} values{since}{size}")
+    say(f"queued    {_values(found.waiting)}{since}{size}")
     for each in salvage.set_aside_as_newer(state / disk_format.NAME):
         size = f"{disk_format.total_size(each) / 1e6:.1f} MB"
         say(
@@ -148,7 +148,7 @@ def _show(reader: DiskReader, state: Path) -> None:
             f" once no value is queued, stop the service and rename it to {disk_format.NAME}"
         )
     reasons = by_reason(reader.rejected())
-    say(f"rejected  {sum(each.count for each in reasons)} points")
+    say(f"rejected  {_values(sum(each.count for each in reasons))}")
     for same in reasons:
         when = f"the first at {_date(same.first_ns)}, the latest at {_date(same.latest_ns)}"
         say(f"          {same.count}, {when}: {plain(same.reason, LONGEST)}")
@@ -169,6 +169,10 @@ def _export(reader: DiskReader, settings: Settings, *, rejected: bool) -> None:
     for line in lines:
         out.write(b"%b\n" % line)
     out.flush()
+
+
+def _values(count: int) -> str:
+    return f"{count} value" if count == 1 else f"{count} values"
 
 
 def _date(time_ns: int) -> str:

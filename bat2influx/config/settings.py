@@ -76,7 +76,7 @@ class Battery:
     messages goes to one of the daemons with that group. `max_memory` bounds the state of its
     devices, in bytes.
 
-    With `clock` "device", for one device at most and no fleet, time stamps follow the device's
+    With `clock` "device", for one device at most and no fleet, timestamps follow the device's
     clock until this machine's is synchronised.
     """
 

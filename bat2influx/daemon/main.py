@@ -210,7 +210,7 @@ class Daemon:
         except ConfigError as error:
             for problem in error.problems:
                 log.error("%s", problem, extra=event("bad configuration"))
-            text = "the configuration has mistakes and was not reloaded; the old one stays in force"
+            text = "the configuration has mistakes and was not reloaded; the old one stays in use"
             log.error(text, extra=event("reload refused"))
         else:
             self._apply(settings)

@@ -11,7 +11,7 @@ So timestamps follow the device's clock until this machine's is synchronised.
 
 A change of clocks is a step of the clock for the rest of the daemon: timestamps of queued values
 are corrected, those of values that may be stored stay. While timestamps follow the device, a step
-of this machine's clock has no effect. If the device stops to respond, its last known clock counts.
+of this machine's clock has no effect. If the device stops responding, its last known clock counts.
 
 Pure: differences are in ns, this machine's clock less the device's.
 """

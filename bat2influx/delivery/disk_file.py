@@ -269,7 +269,8 @@ class DiskFile:
         self.lost += waited
         self.rejected_lost += rejected
         if waited or rejected:
-            text = f"{self.path} was removed from outside; {waited + rejected} values are lost"
+            lost = f"{waited + rejected} values are lost"
+            text = f"{self.path} was removed by another program; {lost}"
             raise DiskError(DiskFault.OTHER, text)
 
     def _forget(self) -> None:

@@ -39,7 +39,7 @@ class Repair:
     def under_way(self) -> bool:
         """Whether a salvage runs, or is to be retried."""
         if self._salvage is None and self._damage and not disk_format.is_there(self._path):
-            self._end()  # the file was removed from outside
+            self._end()  # the file was removed by another program
         return bool(self._damage)
 
     def look(self) -> None:
@@ -81,7 +81,7 @@ class Repair:
             raise self._failure(error) from error
         if saved is None:
             count = self._salvage.saved
-            text = f"{self._damage}; {count} of its values are recovered so far, recovery goes on"
+            text = f"{self._damage}; {count} of its values are recovered so far, recovery continues"
             raise DiskError(DiskFault.SAVING, text)
         self._end()
         return saved

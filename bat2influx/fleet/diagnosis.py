@@ -124,8 +124,8 @@ def keepalives_unheard(host: str, user: str, config: str) -> Trouble:
     """The broker delivers no keepalives, not even those of this daemon."""
     return Trouble(
         "subscription refused: keepalives",
-        f"{host} does not let {user!r} read R/+/keepalive. Grant the right to read that topic in"
-        f" the broker's access rules, or set user and password in {config} to a user who has it",
+        f"{host} does not allow {user!r} to read R/+/keepalive. Grant the right to read that topic"
+        f" in the broker's access rules, or set user and password in {config} to a user who has it",
         meanwhile="until then each daemon sends keepalives to all devices",
     )
 

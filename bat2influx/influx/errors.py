@@ -207,7 +207,7 @@ def database_certificate_changed(
     """The server's certificate is not the pinned one."""
     return Trouble(
         "database certificate",
-        f"{peer} presents another certificate than the one pinned in {config}: {shown} instead of"
+        f"{peer} shows a certificate other than the one pinned in {config}: {shown} instead of"
         f" {pinned}; this may not be your database. If you have a reason to trust it, replace the"
         f" line with the one that '{pin}' prints",
         Backoff.DATABASE_LOGIN,

@@ -15,7 +15,7 @@ _PLACE = "VRM Portal: Preferences, Integrations, Access tokens"
 _UNTRUSTED = {
     "certificate changed": "is not the one that fingerprint names",
     "certificate name": "is for another name",
-    "certificate date": "is out of date, or the clock of this computer is wrong",
+    "certificate date": "has expired or is not valid yet, or the clock of this computer is wrong",
 }
 
 
@@ -75,7 +75,7 @@ def vrm_login_refused(host: str, user: str, config: str, said: str = "") -> Trou
 def vrm_certificate(host: str, cause: str, ca_file: str, config: str) -> Trouble:
     """VRM's certificate is not trusted. VENUS: Victron's own authority has signed it."""
     authority = f"in {ca_file}" if ca_file else "that this computer trusts"
-    untrusted = f"is not signed by an authority {authority}"
+    untrusted = f"is not signed by a certificate authority {authority}"
     return Trouble(
         "vrm certificate",
         f"the certificate of {host} {_UNTRUSTED.get(cause, untrusted)}; Victron signs it with its"
@@ -296,7 +296,10 @@ def certificate_changed(host: str, port: int, shown: str, pinned: str, config: s
 def certificate_untrusted(host: str, port: int, why: str, ca_file: str, config: str) -> Trouble:
     """No trusted authority has signed it. VENUS: a device's own is self-signed."""
     if ca_file:
-        what = f"the certificate of {host} is not signed by an authority in {ca_file} ({why});"
+        what = (
+            f"the certificate of {host} is not signed by a certificate authority in {ca_file}"
+            f" ({why});"
+        )
         how = (
             f"{_PERHAPS_ANOTHER}. If you know that it is, and ca_file is for another certificate,"
             f" write the line that '{pin_command(host, port)}' prints in its place"

@@ -248,8 +248,8 @@ def test_a_device_in_mode_notify(setting: Setting, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("clock", "then"),
     [
-        ("device", "; time stamps use the device's clock"),
-        ("own", "; to use the device's for time stamps, write clock = device under [Battery] in "),
+        ("device", "; timestamps follow the device's clock"),
+        ("own", "; to use the device's for timestamps, write clock = device under [Battery] in "),
     ],
 )
 def test_check_reports_the_difference_of_the_clocks(

@@ -117,7 +117,7 @@ def test_a_device_with_a_faulty_description_is_read_all_the_same(
     assert all(line.isprintable() for line in result.out.split("\n"))
     assert loaded(network.ini, result).batteries[0].address == GX
     if fault != "hostile":
-        assert f"{GX} answered as a GX device, but" in result.err
+        assert f"{GX} answered as a Venus device, but" in result.err
     if fault == "elsewhere":
         assert "192.0.2.99" in result.err
 

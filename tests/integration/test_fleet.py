@@ -256,7 +256,7 @@ def test_a_user_who_may_not_receive_keepalives(setting: Setting) -> None:
     devices = fleet(2)
     setting.venus(*devices)
     daemon = setting.daemon(watchdog=16, Battery={**FLEET, "user": "deaf"})
-    daemon.wait_for_log("does not let 'deaf' read R/[+]/keepalive")
+    daemon.wait_for_log("does not allow 'deaf' to read R/[+]/keepalive")
     wait("all fields of all", lambda: len(kept(setting)) == 2 * len(NINE))
     asked = [device.log.counters.keepalives for device in devices]
     wait(

@@ -169,7 +169,7 @@ TLS = (
         stored(door(SECURED, days=NOT_YET)),
     ),
     Setup(
-        "the device speaks TLS 1.1 and nothing newer",
+        "the device supports TLS 1.1 and nothing newer",
         tls(OTHER_PIN),
         NO_TLS,
         stored(door(SECURED, tls_versions=OLD_TLS)),

@@ -27,7 +27,7 @@ LABEL = "clock"
 def clock_steps(
     own: Clock, session: Session, overheard: Overheard, battery: Battery, config: str
 ) -> Iterator[Step]:
-    """Yield the difference of both clocks, and which one time stamps use.
+    """Yield the difference of both clocks, and which one timestamps follow.
 
     `overheard` has what the device has published so far; `config` is the file to name in texts.
     """
@@ -38,11 +38,11 @@ def clock_steps(
     shown = overheard.shown
     difference = 0 if shown is None else now.own_distance - shown
     if abs(difference) > WORTH_A_NOTE:
-        text = f"this machine's clock is {difference_text(difference)} the device's; time stamps"
-        yield Step(NOTE, LABEL, f"{text} use this machine's clock")
+        text = f"this machine's clock is {difference_text(difference)} the device's; timestamps"
+        yield Step(NOTE, LABEL, f"{text} follow this machine's clock")
     elif battery.clock == "device":
         why = "systemd-timesyncd has set it, or does not run"
-        yield Step(OK, LABEL, f"time stamps use this machine's clock, because {why}")
+        yield Step(OK, LABEL, f"timestamps follow this machine's clock, because {why}")
 
 
 def _not_synchronised(
@@ -66,6 +66,6 @@ def _not_synchronised(
         return Step(OK, LABEL, f"{ours}, and agrees with the device's")
     text = f"{ours} and is {difference_text(difference)} the device's"
     if battery.clock == "device":
-        return Step(NOTE, LABEL, f"{text}; time stamps use the device's clock")
+        return Step(NOTE, LABEL, f"{text}; timestamps follow the device's clock")
     what = f"write clock = device under {battery.section} in {config}"
-    return Step(NOTE, LABEL, f"{text}; to use the device's for time stamps, {what}")
+    return Step(NOTE, LABEL, f"{text}; to use the device's for timestamps, {what}")

@@ -59,7 +59,7 @@ def register(parser: argparse.ArgumentParser) -> None:
 
 def _run(options: argparse.Namespace) -> int:
     if options.json and options.write:
-        complain("bat2influx discover: --json does not go with --write")
+        complain("bat2influx discover: --json cannot be combined with --write")
         return os.EX_USAGE
     load_it = partial(configuration.read, options.config)
     writing = Writing(options.config, confirmed=options.yes) if options.write else None

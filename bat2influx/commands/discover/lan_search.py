@@ -103,7 +103,7 @@ def find_devices(
     found = dict[str, Description]()
     for address, (found[address], odd) in zip(answers, described, strict=True):
         for what in odd:
-            say(f"{address} answered as a GX device, but {what}")
+            say(f"{address} answered as a Venus device, but {what}")
     return tuple(FoundDevice(*item) for item in sorted(found.items()))
 
 

@@ -108,7 +108,7 @@ token "Grafana reads $db" --read-bucket "$raw" --read-bucket "$minutes" --read-b
 """
 
 _TASK = """\
-task() { # NAME FLUX: has the server compute each hour what has come
+task() { # NAME FLUX: makes the server compute new values every hour
     id=$(id_of task "$1")
     if [ -z "$id" ]; then
         influx task create --file "$2"
@@ -187,7 +187,7 @@ def _buckets(settings: Settings, wanted: Retention, *, change: bool) -> Iterator
     else:
         bucket = '"$db"' if policy == _AUTOGEN else f'"$db"/{quote(policy)}'
         if policy != _AUTOGEN:
-            yield "# A bucket of the database's name goes on being its default policy."
+            yield "# A bucket of the database's name stays its default policy."
             yield "default=$(mapped --default)"
             yield 'own=$(id_of bucket "$db")'
             yield f'if [ -z "$default" ] && [ -n "$own" ]; then place {_AUTOGEN} "$db" 0; fi'

@@ -60,7 +60,7 @@ class Face(Protocol):
 EXAMPLES = """\
 examples:
   bat2influx watch                         q ends it, arrow keys scroll
-  bat2influx watch | head -n 20            one line each second"""
+  bat2influx watch | head -n 20            one line every second"""
 
 
 def register(parser: argparse.ArgumentParser) -> None:

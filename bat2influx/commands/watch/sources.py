@@ -111,7 +111,7 @@ def disk(found: Summary, now_ns: int) -> Fact:
         text += f", the oldest from {span(age)} ago"
         level = Level.NOTE if age > WAITS else Level.WELL
     if found.rejected:
-        text += f"; {found.rejected} {'points' if found.rejected > 1 else 'point'} rejected"
+        text += f"; {found.rejected} {'values' if found.rejected > 1 else 'value'} rejected"
         level = Level.NOTE
     return Fact("on disk", text, level, "disk" if level else "")
 

@@ -1,4 +1,4 @@
-"""An object a line: what a record becomes, whatever is in it."""
+"""One object per line: what a record becomes, whatever is in it."""
 
 from __future__ import annotations
 

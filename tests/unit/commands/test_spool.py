@@ -29,7 +29,7 @@ NOW = 1_795_000_000_000_000_000  # 2026-11-18 11:06:40 UTC, in ns
 
 
 class State:
-    """A state directory, and the clock for rejected points."""
+    """A state directory, and the clock for rejected values."""
 
     def __init__(self, directory: Path) -> None:
         self.path = directory / "state"
@@ -76,7 +76,7 @@ def line(stamp: int, value: float = 1.5) -> bytes:
 def test_without_a_file_nothing_is_queued(state: State, capsys: pytest.CaptureFixture[str]) -> None:
     """And none is created."""
     assert state.run() == EX_OK
-    assert capsys.readouterr() == ("queued    0 values\nrejected  0 points\n", "")
+    assert capsys.readouterr() == ("queued    0 values\nrejected  0 values\n", "")
     assert not state.path.exists()
 
 
@@ -89,7 +89,7 @@ def test_queued_values_have_their_age_and_size(
     assert state.run() == EX_OK
     assert capsys.readouterr().out == (
         f"queued    2 values, the oldest from 2026-11-18 11:06:40 UTC, 0.0 MB in {state.path}\n"
-        "rejected  0 points\n"
+        "rejected  0 values\n"
     )
     assert state.files() == before
 
@@ -106,7 +106,7 @@ def test_rejected_points_are_printed_by_reason(
     assert state.run() == EX_OK
     waiting, rejected, first, second = capsys.readouterr().out.splitlines()
     assert waiting.startswith("queued    0 values, ")
-    assert rejected == "rejected  4 points"
+    assert rejected == "rejected  4 values"
     assert first == (
         "          3, the first at 2026-11-18 11:06:39 UTC, the latest at 2026-11-18 11:06:40 UTC:"
         " field type conflict"
@@ -130,7 +130,7 @@ def test_a_stamp_outside_of_dates_is_printed(
     """A clock that was never set produces such stamps."""
     state.store([line(stamp)])
     assert state.run() == EX_OK
-    assert f"queued    1 values, the oldest from {when}, " in capsys.readouterr().out
+    assert f"queued    1 value, the oldest from {when}, " in capsys.readouterr().out
 
 
 # What it exports
@@ -164,10 +164,10 @@ def test_an_export_is_a_file_for_influx_import(
 def test_the_daemon_retries_rejected_points_on_request(
     state: State, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The command leaves the request, and the points stay where they are."""
+    """The command leaves the request, and the values stay where they are."""
     state.store([line(1)], [RejectedLine(line(2), "bad"), RejectedLine(line(3), "bad")])
     assert state.run(retry=True) == EX_OK
-    text = "requested: bat2influx retries 2 points, at once if it is running\n"
+    text = "requested: bat2influx retries 2 values, at once if it is running\n"
     assert capsys.readouterr() == (text, "")
     assert "retry-rejected" in state.files()
     with closing(DiskQueue(state.path, 10**7)) as queue:
@@ -182,7 +182,7 @@ def test_without_rejected_points_there_is_no_request(
     assert state.run(retry=True) == EX_OK
     state.store([line(1)])
     assert state.run(retry=True) == EX_OK
-    assert capsys.readouterr().out == "there are no rejected points\n" * 2
+    assert capsys.readouterr().out == "there are no rejected values\n" * 2
     assert "retry-rejected" not in state.files()
 
 
@@ -257,7 +257,7 @@ def test_root_asks_as_the_owner_of_the_state(theirs: tuple[State, Path]) -> None
     assert as_root(state, ini, "--export").stdout.endswith("\ndc V=1.5 1\n")
     done = as_root(state, ini, "--retry-rejected")
     assert (done.stdout, done.stderr) == (
-        "requested: bat2influx retries 1 points, at once if it is running\n",
+        "requested: bat2influx retries 1 value, at once if it is running\n",
         "",
     )
     owners = {path.name: path.stat().st_uid for path in state.path.iterdir()}
@@ -321,9 +321,9 @@ def test_the_state_directory_is_that_of_the_file(
     monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
     monkeypatch.setenv("STATE_DIRECTORY", str(state.path))
     assert run(config=ini) == EX_OK
-    assert capsys.readouterr().out.startswith("queued    1 values, ")
+    assert capsys.readouterr().out.startswith("queued    1 value, ")
     assert run("--retry-rejected", config=ini) == EX_OK
-    assert capsys.readouterr().out == "there are no rejected points\n"
+    assert capsys.readouterr().out == "there are no rejected values\n"
 
 
 def test_rejected_goes_with_export(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -35,13 +35,13 @@ def test_a_file_that_was_set_aside_is_shown_and_can_be_restored(
         "queued    0 values",
         f"set aside {aside.name}, 0.2 MB; with the version that wrote it, and once no value"
         " is queued, stop the service and rename it to spool.sqlite",
-        "rejected  0 points",
+        "rejected  0 values",
     ]
     disk_format.companion(aside, "-wal").unlink()
     aside.rename(tmp_path / "spool.sqlite")
     waiting, rejected = shown(tmp_path, capsys)
     assert waiting.startswith("queued    2 values, ")
-    assert rejected == "rejected  0 points"
+    assert rejected == "rejected  0 values"
 
 
 def test_several_are_shown_from_the_oldest_on(

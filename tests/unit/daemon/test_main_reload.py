@@ -148,6 +148,6 @@ def test_a_file_with_mistakes_is_logged_and_changes_nothing(
     assert [record.getMessage() for record in caplog.records] == [
         "/b.ini, line 1: one",
         "/b.ini, line 2: two 100%",
-        "the configuration has mistakes and was not reloaded; the old one stays in force",
+        "the configuration has mistakes and was not reloaded; the old one stays in use",
     ]
     assert harness.sent == ["RELOADING=1", "READY=1"]

@@ -50,7 +50,7 @@ def test_a_removed_file_is_reported(file: DiskFile, rows: int, told: bool, anoth
         with closing(disk_format.create(file.path)) as db:
             disk_rows.insert(db, 1, lines(70, 75))
     if told:
-        with pytest.raises(DiskError, match="was removed from outside; 3 values") as raised:
+        with pytest.raises(DiskError, match="was removed by another program; 3 values") as raised:
             put(file, 80, 81)
         assert raised.value.fault is DiskFault.OTHER
     put(file, 80, 81)
@@ -122,7 +122,7 @@ def test_removed_rejected_rows_are_reported_too(file: DiskFile) -> None:
     with closing(disk_format.connect_to_read(file.path, 0.0)) as other:
         assert len([*disk_rows.rows(other, REJECTED)]) == 1
     file.path.unlink()
-    with pytest.raises(DiskError, match="removed from outside; 2 values"), file.guarded():
+    with pytest.raises(DiskError, match="removed by another program; 2 values"), file.guarded():
         file.opened()
     assert (file.lost, file.rejected_lost) == (0, 2)
 
@@ -186,7 +186,7 @@ def test_a_large_file_is_recovered_in_slices(
     assert f"{file.path} is damaged (a row is missing); it is kept as" in str(raised.value)
     assert texts[-1] == (
         f"{file.path} is damaged (a row is missing); 3000 of its values are recovered so far,"
-        " recovery goes on"
+        " recovery continues"
     )
     put(file, 3000, 3001)
     assert (len(texts) > 10, file.generation, file.lost) == (True, 1, 0)

@@ -185,7 +185,7 @@ def test_a_removed_file_is_reported(tmp_path: Path) -> None:
     batch = batch_of(queue, 3)
     (tmp_path / "spool.sqlite").unlink()
     error = fault_of(lambda: queue.append(lines(9, 10)))
-    assert (error.fault, "was removed from outside; 9" in str(error)) == (DiskFault.OTHER, True)
+    assert (error.fault, "removed by another program; 9" in str(error)) == (DiskFault.OTHER, True)
     assert (len(queue), queue.dropped) == (0, 9)
     queue.append(lines(9, 10))
     queue.settle(batch, [], [])

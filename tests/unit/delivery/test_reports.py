@@ -434,5 +434,5 @@ def test_values_lost_with_a_file_are_not_a_full_queue(make: Make, logged: Logged
     keeper.run(100.0)
     assert (keeper.made.figures.dropped, keeper.made.figures.accepted) == (3, 1)
     texts = logged()
-    assert sum("removed from outside; 3 values are lost" in text for text in texts) == 1
+    assert sum("removed by another program; 3 values are lost" in text for text in texts) == 1
     assert not [text for text in texts if "are dropped" in text]

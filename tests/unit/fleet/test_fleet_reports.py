@@ -21,7 +21,7 @@ from tests.unit.fleet.fleet_by_hand import (
 )
 
 REFUSED = Trouble("publish refused", "the broker takes no keepalive")
-UNHEARD = "does not let 'u' read R/+/keepalive"
+UNHEARD = "does not allow 'u' to read R/+/keepalive"
 
 
 def until(fleet: SteppedFleet, cause: str, *leaves: str, most: int = 200) -> float:

@@ -108,9 +108,17 @@ def test_a_refused_login_of_the_vrm_cloud_names_the_portal(said: str, aside: str
     [
         ("certificate changed", "", "is not the one that fingerprint names"),
         ("certificate name", "/ca.pem", "is for another name"),
-        ("certificate date", "/ca.pem", "is out of date, or the clock of this computer is wrong"),
-        ("certificate untrusted", "", "is not signed by an authority that this computer trusts"),
-        ("certificate untrusted", "/ca.pem", "is not signed by an authority in /ca.pem"),
+        (
+            "certificate date",
+            "/ca.pem",
+            "has expired or is not valid yet, or the clock of this computer is wrong",
+        ),
+        (
+            "certificate untrusted",
+            "",
+            "is not signed by a certificate authority that this computer trusts",
+        ),
+        ("certificate untrusted", "/ca.pem", "is not signed by a certificate authority in /ca.pem"),
     ],
 )
 def test_a_certificate_of_the_vrm_cloud_has_its_fault_and_where_the_right_one_is(
@@ -203,7 +211,7 @@ def test_the_command_for_a_pin_can_be_entered_unchanged(host: str, port: int, co
 def test_a_configured_authority_is_named_if_it_has_not_signed() -> None:
     """Otherwise it is the system's authorities, which sign no device's certificate."""
     assert (
-        "the certificate of venus.local is not signed by an authority in /ca.pem (self"
+        "the certificate of venus.local is not signed by a certificate authority in /ca.pem (self"
         in untrusted("/ca.pem").text
     )
     assert "is not signed by a trusted certificate authority" in untrusted().text

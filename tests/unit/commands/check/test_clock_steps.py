@@ -78,10 +78,10 @@ def broker(*, shows: int | None = TIME) -> HandBroker:
 def test_a_synchronised_clock_is_compared_without_a_wait(
     monkeypatch: pytest.MonkeyPatch, ahead: float, told: str, clock: str
 ) -> None:
-    """A difference is only a note, because time stamps use this machine's clock."""
+    """A difference is only a note, because timestamps follow this machine's clock."""
     made = broker()
     found = steps(monkeypatch, made, ahead, right=True, clock=clock)
-    own = "time stamps use this machine's clock"
+    own = "timestamps follow this machine's clock"
     text = f"this machine's clock is {told} the device's; {own}"
     why = f"{own}, because systemd-timesyncd has set it, or does not run"
     expected = [Step(NOTE, "clock", text)] if told else []
@@ -100,14 +100,14 @@ def test_a_synchronised_clock_is_compared_without_a_wait(
             "own",
             -259_200.0,
             NOTE,
-            f"{OURS} and is 259200.0 s behind the device's; to use the device's for time stamps,"
+            f"{OURS} and is 259200.0 s behind the device's; to use the device's for timestamps,"
             f" write clock = device under [Battery] in {CONFIG}",
         ),
         (
             "device",
             -259_200.0,
             NOTE,
-            f"{OURS} and is 259200.0 s behind the device's; time stamps use the device's clock",
+            f"{OURS} and is 259200.0 s behind the device's; timestamps follow the device's clock",
         ),
     ],
 )

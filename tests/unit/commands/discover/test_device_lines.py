@@ -302,5 +302,5 @@ def test_json_does_not_go_with_write(
     options = parser.parse_args(["--json", "--write"])
     options.config = Path(CONFIG)
     assert options.function(options) == EX_USAGE
-    text = "bat2influx discover: --json does not go with --write\n"
+    text = "bat2influx discover: --json cannot be combined with --write\n"
     assert capsys.readouterr() == ("", text)

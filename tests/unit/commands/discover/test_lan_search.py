@@ -306,7 +306,7 @@ def test_a_device_without_a_description_is_found_too(
     """The problem is reported."""
     found, said = devices(monkeypatch, [SearchResponse(ADDRESS, location)], {"/a": document})
     assert found == (FoundDevice(ADDRESS, Description()),)
-    assert said == [f"192.0.2.20 answered as a GX device, but {why}"]
+    assert said == [f"192.0.2.20 answered as a Venus device, but {why}"]
 
 
 @pytest.mark.parametrize(

@@ -59,7 +59,7 @@ def test_values_queued_for_long_are_a_note() -> None:
     assert disk(Summary(0, 0, 0, None), now) == Fact("on disk", "nothing queued")
     assert disk(Summary(1, 0, 9, now - 2 * NS), now).level is Level.WELL
     fact = disk(Summary(620, 3, 9, now - 62 * NS), now)
-    text = "620 values queued, the oldest from 62 s ago; 3 points rejected"
+    text = "620 values queued, the oldest from 62 s ago; 3 values rejected"
     assert (fact.text, fact.level) == (text, Level.NOTE)
     assert disk(Summary(5, 0, 9, now + NS), now).text == "5 values queued"
 
@@ -111,8 +111,8 @@ TWO_WAIT = "2 values queued"
             ),
             Level.NOTE,
         ),
-        (Summary(0, 1, 9, None), "nothing queued; 1 point rejected", Level.NOTE),
-        (Summary(0, 2, 9, 99 * NS), "nothing queued; 2 points rejected", Level.NOTE),
+        (Summary(0, 1, 9, None), "nothing queued; 1 value rejected", Level.NOTE),
+        (Summary(0, 2, 9, 99 * NS), "nothing queued; 2 values rejected", Level.NOTE),
     ],
 )
 def test_the_queue_on_disk_is_shown_in_numbers(found: Summary, text: str, level: Level) -> None:
