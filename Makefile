@@ -13,13 +13,13 @@ AT_ONCE = -n 10 --dist loadgroup # most tests wait for events
 RERUN = $(PYTHON) tests/tools/rerun.py # reruns the few tests that depend on the host's timing
 
 # For tests without paho, or with no special use of it, one generation of paho is enough.
-WITHOUT_PAHO = alerts another_database backlog check database_no database_path database_tls delivery \
-	delivery_faults device_clock dashboards_shown discover discover_lan durable environment fleet \
-	fleet_commands fleet_crowd found_by_readme fuzzed_device grafana health hostile_commands \
-	hostile_database hostile_spool json large node_exporter notify one_value_a_tick pair_write pin \
-	presence schedule_real self setup_db setup_db_energies \
-	setup_db_devices silence_told_once systemd tls watch writer writer_peers writer_to_three \
-	wrong_setups
+WITHOUT_PAHO = alerts another_database backlog check dashboards_shown database_no database_path \
+	database_tls delivery delivery_faults device_clock discover discover_lan durable environment \
+	fleet fleet_commands fleet_crowd fleet_refusals found_by_readme fuzzed_device grafana health \
+	hostile_commands hostile_database hostile_spool json large node_exporter notify \
+	one_value_a_tick pair pair_write payloads pin prefix presence schedule_real seconds secured \
+	self setup_db setup_db_devices setup_db_energies silence_told_once systemd tls two_devices \
+	watch writer writer_peers writer_to_three wrong_setups
 WITH_OTHER_PAHO = tests/unit/mqtt $(filter-out \
 	$(WITHOUT_PAHO:%=tests/integration/test_%.py),$(wildcard tests/integration/test_*.py))
 
