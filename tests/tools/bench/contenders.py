@@ -109,7 +109,7 @@ class Version:
         if portal == "+":
             battery = {"mode": "notify", "serial": "*", "max_memory": "1GB"}
         daemon = self.daemon(setting, Battery=battery, Influx={"db": db})
-        daemon.wait_for_log("receiving changes")
+        daemon.wait_for_log("(receiving|hearing of) changes")  # by an earlier version: hearing
         return daemon
 
     def daemon(
