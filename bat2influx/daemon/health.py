@@ -36,6 +36,7 @@ SUFFIX = ".health"
 MAX_FILE = 64 * 1024  # bytes
 MAX_STATUS = 2000  # characters; each takes at most twelve bytes in JSON
 STUCK_AFTER = 10.0  # s without a write, after which the daemon counts as hanging or killed
+LARGEST = 2**63  # of a number in the file: ns and counts fit, and arithmetic with them cannot fail
 
 
 class UnreadableError(Exception):
@@ -107,17 +108,19 @@ class Health:
         return Condition.NOT_RESPONDING if now - self.alive > self.within else Condition.HEALTHY
 
     def illness(self, now: float) -> str:
-        """Return what is wrong at `now` (monotonic, s); empty when it is well."""
-        if self.at > now:
-            return "the health file was written before the latest start of this machine"
-        if now - self.at > STUCK_AFTER:
-            return f"the daemon hung or was killed {now - self.at:.0f} s ago"
-        if self.alive is None:
-            return "no device has sent a message yet"
-        if now - self.alive > self.within:
-            since = f"{now - self.alive:.0f} s"
-            return f"no device has sent a message, or a worker thread has hung, for {since}"
-        return ""
+        """Return what is wrong at `now` (monotonic, s), in a sentence; empty when it is healthy."""
+        match self.condition(now):
+            case Condition.STALE:
+                return "the health file was written before the latest start of this machine"
+            case Condition.STALLED:
+                return f"the daemon hung or was killed {now - self.at:.0f} s ago"
+            case Condition.STARTING:
+                return "no device has sent a message yet"
+            case Condition.NOT_RESPONDING:
+                since = f"{now - (self.alive or 0.0):.0f} s"
+                return f"no device has sent a message, or a worker thread has hung, for {since}"
+            case Condition.HEALTHY:
+                return ""
 
 
 class HealthFile:
@@ -179,8 +182,13 @@ def _understood(content: Any) -> Health:
 
 
 def _figures(content: Any) -> HealthFigures:
-    """Return what a file says in numbers. Raises TypeError or KeyError for what is none."""
+    """Return the numbers in a file. Raises TypeError, ValueError or KeyError for other content."""
     found = {field.name: content[field.name] for field in fields(HealthFigures)}
-    if not all(value is None or isinstance(value, (int, float)) for value in found.values()):
-        raise TypeError
+    for value in found.values():
+        if value is None:
+            continue
+        if not isinstance(value, (int, float)):
+            raise TypeError
+        if not abs(value) < LARGEST:  # NaN, too
+            raise ValueError
     return HealthFigures(**found)

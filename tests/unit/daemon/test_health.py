@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bat2influx.daemon.health import (
+    LARGEST,
     MAX_FILE,
     MAX_STATUS,
     Condition,
@@ -162,6 +163,12 @@ def test_every_user_can_read_the_file_until_the_daemon_ends(run: Path) -> None:
     assert read_health(path) is None
 
 
+def _with_last_value(number: str) -> str:
+    """Return the text of a file with this number in place of a time."""
+    figures = json.dumps(asdict(FIGURES)).replace(str(FIGURES.last_value_ns), number)
+    return f'{{"format": 1, "at": 1, "alive": 1, "within": 1, "status": "", "figures": {figures}}}'
+
+
 @pytest.mark.parametrize(
     "content",
     [
@@ -182,6 +189,10 @@ def test_every_user_can_read_the_file_until_the_daemon_ends(run: Path) -> None:
                 | {"figures": asdict(FIGURES) | {"queued": "\x1b[2J"}}
             ),
             id="text",
+        ),
+        *(
+            pytest.param(_with_last_value(number), id=f"number {number:.6}")
+            for number in (str(LARGEST), f"-{LARGEST}", 400 * "9", "1e999", "NaN")
         ),
     ],
 )
