@@ -210,10 +210,39 @@ def assert_one_a_tick(
     """
     times = [when for when in asked(device, leaf) if since <= when <= until]
     assert {value for _, value in stored} <= {value for _, value in said(device, leaf)}, field
-    shortest = min((after - before for before, after in pairwise(times)), default=0.0)
-    early = BEFORE * shortest
-    times = [when for when in times if when - early >= since]
-    for before, after in pairwise(times):
-        found = [value for at, value in stored if before - early <= at / 1e9 < after - early]
-        assert len(found) == 1, f"{field} has {found} from {before:.2f} to {after:.2f}"
+    begins = earliest_begins(times)
+    while times and begins[0] < since:
+        del times[0], begins[0]
+    mismatch = not_one_a_tick(begins, times, [at / 1e9 for at, _ in stored])
+    shown = mismatch and around(device, leaf, stored, mismatch)
+    assert mismatch is None, f"{field} has not one value a tick at {mismatch:.2f}\n{shown}"
     return max(0, len(times) - 1)
+
+
+def earliest_begins(times: Sequence[float]) -> list[float]:
+    """Return when each tick began at the earliest, from when its read arrived at the device (s).
+
+    A read that a busy machine delivers late arrives more than an interval after the one before; the
+    daemon takes values of the tick from when it sends the read.
+    """
+    interval = median(after - before for before, after in pairwise(times)) if times[1:] else 0.0
+    early = BEFORE * interval
+    expected = [times[0], *(before + interval for before in times[:-1])] if times else []
+    return [min(pair) - early for pair in zip(times, expected, strict=True)]
+
+
+def not_one_a_tick(
+    begins: Sequence[float], times: Sequence[float], stamps: Sequence[float]
+) -> float | None:
+    """Return when (Unix time, s) a tick has no value or two, None if each but the last has one.
+
+    A tick begins between `begins` and `times`, and ends when the next begins. Stamps are sorted.
+    """
+    if not times:
+        return None
+    rest = [stamp for stamp in stamps if stamp >= begins[0]]
+    for begin, (_, end) in zip(begins, pairwise(times), strict=False):
+        if not rest or not begin <= rest[0] < end:
+            return begin
+        del rest[0]
+    return rest[0] if rest and rest[0] < begins[-1] else None
