@@ -6,8 +6,9 @@ from dashboards import mappings, palette, values
 from dashboards.board import DEVICE, Board, Row, Section
 from dashboards.common import BATTERY_LOOKS, NO_VALUE_NOW, RESTS, SOC_STEPS, needs
 from dashboards.derived import PerDevice, Written
-from dashboards.panels import HOLDS, Look, graph, renamed, stat
+from dashboards.panels import HOLDS, Look, graph, stat
 from dashboards.queries import AROUND, CHOICE, CHOSEN, Column, Graph, Now, metric
+from dashboards.transformations import renamed
 from dashboards.values import mean
 
 WARM, HOT = 40.0, 50.0  # °C: above it cells age fast, and chargers stop

@@ -8,19 +8,9 @@ from typing import Any
 from dashboards import palette
 from dashboards.board import Board, Row
 from dashboards.derived import Written
-from dashboards.panels import (
-    COLORED,
-    PLAIN,
-    Asked,
-    Look,
-    Panel,
-    Steps,
-    graph,
-    organized,
-    stat,
-    table,
-)
+from dashboards.panels import COLORED, PLAIN, Asked, Look, Panel, Steps, graph, stat, table
 from dashboards.queries import OWN, RECENT
+from dashboards.transformations import organized
 from dashboards.variables import INFLUXDB, PROMETHEUS
 
 NEEDS = "needs self_measurement"

@@ -23,6 +23,8 @@ from dashboards.queries import (
 from dashboards.values import Value
 
 WS = 36_000  # Ws of a hundredth of a kWh
+CHARGING, DISCHARGING, IDLE = "Charging", "Discharging", "Idle"
+FULL_IN, EMPTY_IN = "Full in", "Empty in"
 
 
 @dataclass(frozen=True)
@@ -74,17 +76,21 @@ class Share:
 
 
 @dataclass(frozen=True)
-class Remaining:
-    """The time until the battery is full or empty, in s, while it charges or discharges.
+class BatteryNow:
+    """What a battery does, in W, and the time until it is full or empty, in s.
 
-    The power is the mean of RECENT. No time is shown with less than `least`, in W, or while the
-    latest power has the other direction; otherwise "charging" would be beside "empty in".
+    It is idle with at most `rests`, in W. The time follows from the mean power of RECENT; there is
+    none with less than `least`, in W, or while the latest power has the other direction; otherwise
+    "charging" would be beside "empty in".
+
+    In InfluxQL all of them are columns of one query, because each pass through a field's values
+    has its price: those that do not apply are null, like the logarithm or the root of a negative
+    number. A panel leaves such columns out by APPLICABLE.
     """
 
-    name: str
     soc: Value
     power: Value
-    full: bool
+    rests: float
     least: float = 50.0
 
     def influxql(self) -> Iterator[Target]:
@@ -98,17 +104,35 @@ class Remaining:
                 (self.power, "l", "last"),
             )
         )
-        left, where = ('(100 - "s")', ">") if self.full else ('-1 * "s"', "< -")
-        text = (
-            f'SELECT {left} / "w" * ${{capacity:raw}} * {WS} AS "{self.name}"'
-            ' FROM (SELECT mean("s") AS "s", sum("w") AS "w", sum("l") AS "l"'
-            f" FROM {inner} WHERE {NOW})"
-            f' WHERE {NOW} AND "w" {where}{self.least:g} AND "l" {where[0]} 0'
+        columns = (
+            (CHARGING, '"l"', f'ln("l" - {self.rests:g})'),
+            (DISCHARGING, '-1 * "l"', f'ln(-1 * "l" - {self.rests:g})'),
+            (IDLE, '"l"', f'sqrt({self.rests:g} - abs("l"))'),
+            (FULL_IN, self._seconds('(100 - "s")'), f'ln("w" - {self.least:g}) + 0 * ln("l")'),
+            (
+                EMPTY_IN,
+                self._seconds('-1 * "s"'),
+                f'ln(-1 * "w" - {self.least:g}) + 0 * ln(-1 * "l")',
+            ),
         )
-        yield Target(text, "$col")
+        made = ", ".join(f'{value} + 0 * {only} AS "{name}"' for name, value, only in columns)
+        yield Target(
+            f'SELECT {made} FROM (SELECT mean("s") AS "s", sum("w") AS "w", sum("l") AS "l"'
+            f" FROM {inner} WHERE {NOW}) WHERE {NOW}",
+            "$col",
+        )
+
+    def _seconds(self, left: str) -> str:
+        return f'{left} / "w" * ${{capacity:raw}} * {WS}'
 
     def metricsql(self) -> Iterator[Target]:
-        """Yield the target of VictoriaMetrics."""
+        """Yield the targets of VictoriaMetrics, which return no series if they do not apply."""
+        for now in (
+            Now(self.power, (Column(CHARGING),), where=f"> {self.rests:g}"),
+            Now(self.power, (Column(DISCHARGING, flip=True),), where=f"> {self.rests:g}"),
+            Now(self.power, (Column(IDLE),), least=-self.rests, most=self.rests),
+        ):
+            yield from now.metricsql()
         soc, watts, latest = (
             Now(value, ()).over(Now(value, ()).each(function, RECENT, Column("")))
             for value, function in (
@@ -117,12 +141,12 @@ class Remaining:
                 (self.power, "last_over_time"),
             )
         )
-        left, power = f"(100 - {soc})", f"({watts} > {self.least:g})"
-        if not self.full:
-            left, power = soc, f"(-1 * {watts} > {self.least:g})"
-        goes_on = f"{latest} {'>' if self.full else '<'} 0"
-        text = f"({left} / {power} * $capacity * {WS}) and ({goes_on})"
-        yield Target(text, self.name, instant=True)
+        for name, left, power, goes_on in (
+            (FULL_IN, f"(100 - {soc})", watts, f"{latest} > 0"),
+            (EMPTY_IN, soc, f"-1 * {watts}", f"{latest} < 0"),
+        ):
+            seconds = f"{left} / ({power} > {self.least:g}) * $capacity * {WS}"
+            yield Target(f"({seconds}) and ({goes_on})", name, instant=True)
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from dashboards import palette
 from dashboards.common import NO_POWER, RESTS, SOC_STEPS
 from dashboards.derived import Written
-from dashboards.panels import COLORED, Json, Look, organized, table
+from dashboards.panels import COLORED, Json, Look, table
 from dashboards.queries import NOW, RAW, RECENT, SOME
+from dashboards.transformations import organized
 from dashboards.variables import INFLUXDB, PROMETHEUS
 
 # Name of a column, the variable of its field, and the function for several fields of that name.
@@ -59,10 +60,10 @@ def _asked() -> Written:
             f" WHERE {NOW} {grouped}",
         ),
         (
-            (f'max {by} (tlast_over_time({{__name__="${{power}}",{SOME}}}[1d])) * 1000', where),
+            (f'max {by} (tlast_over_time({{{SOME},__name__="${{power}}"}}[1d])) * 1000', where),
             *(
                 (
-                    f'{over} {by} (last_over_time({{__name__="${{{role}}}",{SOME}}}[{RECENT}]))',
+                    f'{over} {by} (last_over_time({{{SOME},__name__="${{{role}}}"}}[{RECENT}]))',
                     where,
                 )
                 for _, role, over in _VALUES

@@ -19,23 +19,30 @@ from dashboards.common import (
     YIELD_AC,
     needs,
 )
-from dashboards.derived import PerDevice, Remaining
+from dashboards.derived import (
+    CHARGING,
+    DISCHARGING,
+    EMPTY_IN,
+    FULL_IN,
+    IDLE,
+    BatteryNow,
+    PerDevice,
+)
 from dashboards.houses import HOUSES
 from dashboards.panels import (
-    ADDED_UP,
     ENERGY_INTERVAL,
     HOLDS,
     STACKED,
     Look,
     bars,
-    calculated,
     energies,
     gauge,
     graph,
-    renamed,
     stat,
 )
 from dashboards.queries import Column, Course, Graph, Now
+from dashboards.transformations import ADDED_UP, APPLICABLE, calculated, renamed
+from dashboards.variables import INFLUXDB
 
 # More was bought than the house used: the rest is in the battery.
 BOUGHT_MORE = ({"type": "range", "options": {"from": -1e9, "to": 0, "result": {"text": "0%"}}},)
@@ -55,21 +62,16 @@ BATTERY_NOW = stat(
     "Battery",
     "Whether it charges or discharges, and when it is full or empty at the mean power of the last"
     " ten minutes; set its capacity above for that.",
-    (
-        Now(values.BATTERY, (Column("Charging"),), where=f"> {RESTS}"),
-        Now(values.BATTERY, (Column("Discharging", flip=True),), where=f"> {RESTS}"),
-        Now(values.BATTERY, (Column("Idle"),), least=-RESTS, most=RESTS),
-        Remaining("Full in", values.SOC, values.BATTERY, full=True),
-        Remaining("Empty in", values.SOC, values.BATTERY, full=False),
-    ),
+    (BatteryNow(values.SOC, values.BATTERY, RESTS),),
     unit="watt",
     looks=(
-        Look("Charging", palette.CHARGE),
-        Look("Discharging", palette.DISCHARGE),
-        Look("Idle", palette.NEUTRAL),
-        Look("Full in", palette.CHARGE, unit="clocks", decimals=1),
-        Look("Empty in", palette.DISCHARGE, unit="clocks", decimals=1),
+        Look(CHARGING, palette.CHARGE),
+        Look(DISCHARGING, palette.DISCHARGE),
+        Look(IDLE, palette.NEUTRAL),
+        Look(FULL_IN, palette.CHARGE, unit="clocks", decimals=1),
+        Look(EMPTY_IN, palette.DISCHARGE, unit="clocks", decimals=1),
     ),
+    of_language={INFLUXDB: APPLICABLE},
     no_value=NO_VALUE_NOW,
 )
 FLOWS_NOW = stat(

@@ -310,34 +310,3 @@ def text(title: str, content: str) -> Panel:
     """Return a panel of Markdown."""
     options = {"mode": "markdown", "content": content}
     return Panel("text", title, "", (), options=options)
-
-
-def renamed(pattern: str, name: str) -> Json:
-    """Return the transformation that gives series other names, by a regular expression."""
-    return {"id": "renameByRegex", "options": {"regex": pattern, "renamePattern": name}}
-
-
-def organized(names: Mapping[str, str], without: Sequence[str] = ()) -> Json:
-    """Return the transformation that names the columns of a table, and leaves some out."""
-    return {
-        "id": "organize",
-        "options": {
-            "excludeByName": dict.fromkeys(without, True),
-            "indexByName": {name: index for index, name in enumerate(names)},
-            "renameByName": dict(names),
-        },
-    }
-
-
-# Each series becomes its sum, and all of them are fields of one row.
-ADDED_UP: Sequence[Json] = (
-    {"id": "reduce", "options": {"mode": "reduceFields", "reducers": ["sum"]}},
-    {"id": "concatenate", "options": {"frameNameMode": "drop"}},
-)
-
-
-def calculated(name: str, left: str, operator: str, right: str) -> Json:
-    """Return the transformation that adds a field, of two fields or numbers."""
-    binary = {"left": left, "operator": operator, "right": right}
-    options = {"alias": name, "mode": "binary", "binary": binary, "replaceFields": False}
-    return {"id": "calculateField", "options": options}

@@ -38,7 +38,9 @@ AROUND = "time >= ${__from}ms - 1d AND time <= ${__to}ms"
 KWH = " * $__interval_ms / 3600000000"  # of a power in W over an interval
 LATELY = "time >= ${__to}ms - 3h AND time <= ${__to}ms"
 NOW = f"time >= ${{__to}}ms - {RECENT} AND time <= ${{__to}}ms"
-SOME = '__name__!=""'  # if a variable has no field; otherwise VictoriaMetrics would return all
+# If a variable has no field; otherwise VictoriaMetrics would return all. First, because its parser
+# forgets an empty name that comes first, in expressions with an operator.
+SOME = '__name__!=""'
 LABELS = ",".join(f'{tag}=~"${{{tag}:regex}}"' for tag in TAGS)
 
 
@@ -143,7 +145,7 @@ class Query:
 def metric(name: str) -> str:
     """Return the selector of a field's series."""
     own = f"${{{name[1:]}}}" if name.startswith("$") else f"${{measurement}}_{name}"
-    return f'{{__name__="{own}",{SOME},{LABELS}}}'
+    return f'{{{SOME},__name__="{own}",{LABELS}}}'
 
 
 def call(function: str, name: str) -> str:

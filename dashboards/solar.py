@@ -6,8 +6,9 @@ from dashboards import mappings, palette, values
 from dashboards.board import DEVICE, Board, Row
 from dashboards.common import ENERGY_LOOKS, NO_POWER, SUN_LOOKS, YIELD, YIELD_AC, needs
 from dashboards.derived import PerDevice
-from dashboards.panels import ENERGY_INTERVAL, KWH, STACKED, Look, energies, graph, renamed, stat
+from dashboards.panels import ENERGY_INTERVAL, KWH, STACKED, Look, energies, graph, stat
 from dashboards.queries import Column, Course, Graph
+from dashboards.transformations import renamed
 
 NEEDS = needs("solar")
 SHADES = {"mode": "shades", "fixedColor": palette.SUN}  # of several chargers

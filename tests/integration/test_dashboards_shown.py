@@ -6,6 +6,7 @@ title or text, no duplicate series, no illegible letters.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import ExitStack
 
@@ -15,11 +16,13 @@ from tests.support import household_filled
 from tests.support.grafana import load
 from tests.support.household_filled import Filled
 from tests.support.household_stored import Density
+from tests.support.rendered import END, Asked, both_databases
 from tests.tools.dashboards import KINDS, NAMES, faults, opened, rendered
 from tests.tools.render.browser import Browser, Page
 
 pytestmark = pytest.mark.xdist_group("browser")
 
+POWERS = ((1500, 1500), (-1500, -1500), (0, 20), (30, 30), (1500, -40))  # W
 FEW = Density(seconds=60, every=60)  # one value every so many s is enough for a picture
 DATABASES = [*KINDS]
 
@@ -44,6 +47,18 @@ def houses(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Fille
             name: stack.enter_context(fill(tmp_path_factory.mktemp(name), days=1.1, density=FEW))
             for name, fill in made.items()
         }
+
+
+@pytest.fixture(scope="module")
+def batteries(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Asked]]:
+    """Both databases, with the course of a power in each measurement b<before>_<latest>."""
+    lines = "\n".join(
+        f"b{before}_{latest} Power={latest if age == 1 else before},Soc=50 {(END - age) * 10**9}"
+        for before, latest in POWERS
+        for age in range(1, 600, 10)
+    )
+    with both_databases(tmp_path_factory.mktemp("batteries"), lines) as both:
+        yield both
 
 
 def _panels(database: str, name: str) -> list[str]:
@@ -102,3 +117,41 @@ def test_a_panel_without_values_needs_a_reason(browser: Browser, houses: dict[st
         browser, houses["nine"], "influxdb", "battery", variables={"measurement": "other"}
     )
     assert [each for each in faults(page, ()) if "no value" in each]
+
+
+@pytest.mark.parametrize("database", DATABASES)
+@pytest.mark.parametrize(
+    ("before", "latest", "shown"),
+    [
+        (1500, 1500, ["Charging", r"1\.5\d*\s*kW", "Full in"]),
+        (-1500, -1500, ["Discharging", r"1\.5\d*\s*kW", "Empty in"]),
+        (0, 20, ["Idle", r"20\s*W"]),
+        (30, 30, ["Charging", r"30\s*W"]),  # too little for a time
+        (1500, -40, ["Discharging", r"40\s*W"]),  # no time of the other direction
+        (None, None, ["no value for ten minutes"]),
+    ],
+)
+def test_the_battery_is_described_by_what_it_does(
+    batteries: dict[str, Asked],
+    database: str,
+    before: int | None,
+    latest: int | None,
+    shown: list[str],
+) -> None:
+    """Names of what it does not are absent, and so are times that do not apply."""
+    asked = batteries[database]
+    dashboard = load("overview", KINDS[database])
+    (panel,) = (each for each in dashboard["panels"] if each["title"] == "Battery")
+    page = asked.browser.render(
+        {**dashboard, "panels": [panel]},
+        asked.source,
+        variables={"measurement": f"b{before}_{latest}", "site": "", "portal": ""},
+        time=(None, END * 1000),
+    )
+    assert page.problems == []
+    text = page.panel("Battery").text
+    names = ["Charging", "Discharging", "Idle", "Full in", "Empty in"]
+    assert [name for name in names if re.search(name, text)] == sorted(
+        {*names} & {*shown}, key=names.index
+    )
+    assert all(re.search(each, text) for each in shown)

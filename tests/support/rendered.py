@@ -81,13 +81,17 @@ class Asked:
 
 
 @contextmanager
-def both_databases(folder: Path) -> Iterator[dict[str, Asked]]:
-    """Start both databases and one browser; yield the data sources by their names."""
+def both_databases(folder: Path, more: str = "") -> Iterator[dict[str, Asked]]:
+    """Start both databases and one browser; yield the data sources by their names.
+
+    `more` are lines that both get too.
+    """
     lines = "\n".join(
         f"dc,site={site} Power={power} {(END - minute * 60) * 10**9}"
         for minute in range(MINUTES)
         for site, power in POWER.items()
     )
+    lines = f"{lines}\n{more}"
     with (
         InfluxDB(folder / "influxdb") as influxdb,
         VictoriaMetrics(folder / "victoria") as victoria,
