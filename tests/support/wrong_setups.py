@@ -231,7 +231,7 @@ THE_FILE = (
 )
 
 SETUPS: dict[str, tuple[Setup, ...]] = {
-    "Getting there": wrong_ways.GETTING_THERE,
+    "The connection": wrong_ways.CONNECTION,
     "TLS": wrong_ways.TLS,
     "The login": wrong_ways.LOGIN_REFUSED,
     "The device": THE_DEVICE,

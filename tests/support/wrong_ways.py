@@ -92,7 +92,7 @@ OTHER_PIN = "fingerprint = " + ":".join(["5C"] * 32)
 UNSECURED, WEAK, SECURED = Profile.UNSECURED, Profile.WEAK, Profile.SECURED
 PAIRED = 'the security profile is "Paired devices only"'
 
-GETTING_THERE = (
+CONNECTION = (
     Setup(
         "the device's name cannot be resolved",
         battery(),

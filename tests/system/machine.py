@@ -22,6 +22,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
+from tests.system.forwarded import Forwarded
+
 T = TypeVar("T")
 Completed = subprocess.CompletedProcess[str]
 Row = dict[str, Any]
@@ -243,6 +245,10 @@ class Machine:
         """Return the command line that runs a command inside; its environment is ENVIRONMENT."""
         inside = ("--mount", "--uts", "--ipc", "--net", "--pid", "--cgroup", "--root", "--wd")
         return ["nsenter", f"--target={self._leader}", *inside, "--", *command]
+
+    def forwarded(self, port: int) -> Forwarded:
+        """Return a port of its loopback for programs on the host, as a context manager."""
+        return Forwarded(self._leader, port)
 
     def _console_tail(self, lines: int = 40) -> str:
         size = os.fstat(self._console.fileno()).st_size
