@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bat2influx.commands import output
+from bat2influx.commands.credentials import stored_secrets
 from bat2influx.config.inifile import MissingFileError
 from bat2influx.config.paths import DEFAULT_CONFIG
 from bat2influx.config.settings import ConfigError, Settings, load
@@ -16,9 +17,9 @@ TEMPLATE = Path("/usr/share/bat2influx/bat2influx.ini")  # of the package
 
 
 def read(path: Path) -> Settings:
-    """Return the settings of a file, with the credentials of this service. Raises ConfigError."""
+    """Return the settings of a file, with the credentials of its service. Raises ConfigError."""
     directory = os.environ.get("CREDENTIALS_DIRECTORY")
-    return load(path, credentials=Path(directory) if directory else None)
+    return load(path, credentials=Path(directory) if directory else stored_secrets(path))
 
 
 def read_or_complain(path: Path) -> Settings | None:

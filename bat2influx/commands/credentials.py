@@ -1,4 +1,8 @@
-"""Hints of a command about secrets of the service that the command cannot read."""
+"""The secrets of the service for a command: those that it can read, and hints about others.
+
+Only the service's own processes get a credential (systemd.exec(5), "Credentials"). Its file in
+/etc/credstore is readable by root, whose commands read it; an encrypted one is not.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +15,29 @@ from bat2influx.config.settings import Battery, Settings
 from bat2influx.service.ownership import read_regular
 
 
+def stored_secrets(path: Path, root: Path = Path("/")) -> Mapping[str, Path]:
+    """Return the readable files of the credentials of the service with the file `path`, by name.
+
+    An encrypted credential wins over a file of the same name. Empty for a file of no service, and
+    for a user who may not read them.
+    """
+    if not is_of_service(path):
+        return {}
+    before = f"{service_unit(path)}."
+    encrypted = root / "etc/credstore.encrypted"
+    try:
+        found = [*(root / "etc/credstore").iterdir()]
+        return {
+            file.name.removeprefix(before): file
+            for file in found
+            if file.name.startswith(before)
+            and not _holds_something(encrypted / file.name)
+            and _holds_something(file)
+        }
+    except OSError:
+        return {}
+
+
 def unseen_secrets(
     settings: Settings,
     environment: Mapping[str, str],
@@ -21,9 +48,8 @@ def unseen_secrets(
 ) -> Iterable[str]:
     """Yield a hint if the service has secrets that this process does not have.
 
-    Only the service's own processes get a credential (systemd.exec(5), "Credentials"). That of a
-    [Battery NAME] must have been added to the unit. `root` is the root of the file system,
-    `command` is this command, and `by` the option of systemd-run(1) for its output.
+    The credential of a [Battery NAME] must have been added to the unit. `root` is the root of the
+    file system, `command` is this command, and `by` the option of systemd-run(1) for its output.
     """
     path = settings.path
     if "CREDENTIALS_DIRECTORY" in environment or not is_of_service(path):
@@ -31,6 +57,7 @@ def unseen_secrets(
     unit = service_unit(path)
     given = root / f"run/credentials/{unit}.service"  # there while the service runs
     secrets, options = [], []
+    stored = stored_secrets(path, root)
     for name, what in _secrets(settings.batteries).items():
         source = f"{unit}.{name}"
         if _holds_something(root / "etc/credstore.encrypted" / source):
@@ -46,7 +73,7 @@ def unseen_secrets(
                 f"{unit} does not load {source}, the {what}: write {option} below [Service] with"
                 f" systemctl edit {unit}, and restart the service"
             )
-        else:
+        elif name not in stored:
             secrets.append(what)
         if option:
             options.append(f"-p {option}")

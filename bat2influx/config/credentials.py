@@ -1,12 +1,12 @@
 """Secrets in separate files, which systemd passes to the service.
 
 See systemd.exec(5), "Credentials". A password is the whole line in its file, with spaces and
-quotes, so that every password is possible. The directory belongs to systemd, and is only read.
+quotes, so that every password is possible. The files belong to systemd, and are only read.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,8 @@ from bat2influx.config.inifile import ConfigError, read_text
 from bat2influx.config.paths import is_of_service, service_unit
 from bat2influx.config.tokens import bare
 
+# systemd's credentials directory, or the file of each credential by its name.
+Credentials = Path | Mapping[str, Path]
 TOKEN = "influx-token"
 CREDENTIALS = {
     "influx-password": ("Influx", "password"),
@@ -29,12 +31,19 @@ def credential_of(name: str) -> str:
     return f"mqtt-password-{name.replace(' ', '_')}" if name else "mqtt-password"
 
 
-def take_credentials(config: Any, devices: Collection[str], directory: Path) -> Iterator[str]:
-    """Replace secrets by the files in systemd's credentials directory; yield their problems."""
+def file_of(files: Credentials, name: str) -> Path | None:
+    """Return the file of a credential, None if there is none; in a directory it may be absent."""
+    return files / name if isinstance(files, Path) else files.get(name)
+
+
+def take_credentials(config: Any, devices: Collection[str], files: Credentials) -> Iterator[str]:
+    """Replace secrets by credentials; yield their problems."""
     own = {credential_of(name.partition(" ")[2]): name for name in devices}
     places = {name: (section, "password") for name, section in own.items()} | CREDENTIALS
     for name, (section, key) in places.items():
-        path = directory / name
+        path = file_of(files, name)
+        if path is None:
+            continue
         try:
             secret = read_text(path).removesuffix("\n").removesuffix("\r")
         except FileNotFoundError:

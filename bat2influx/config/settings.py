@@ -21,7 +21,14 @@ from configobj.validate import Validator
 
 from bat2influx.config import inifile, legacy
 from bat2influx.config.checks import CHECKS
-from bat2influx.config.credentials import CREDENTIALS, TOKEN, take_credentials, way_round
+from bat2influx.config.credentials import (
+    CREDENTIALS,
+    TOKEN,
+    Credentials,
+    file_of,
+    take_credentials,
+    way_round,
+)
 from bat2influx.config.fields import fields_in, fields_section, instances_in
 from bat2influx.config.inifile import PER_DEVICE, SECRETS, ConfigError, Index, Value, visible
 from bat2influx.config.rules import (
@@ -163,11 +170,12 @@ class Settings:
     notes: tuple[str, ...] = ()
 
 
-def load(path: Path, *, credentials: Path | None = None) -> Settings:
-    """Read the ini file; passwords in the directory `credentials` win over those in the file.
+def load(path: Path, *, credentials: Credentials | None = None) -> Settings:
+    """Read the ini file; passwords in `credentials` win over those in the file.
 
-    Without such a directory the credentials of the service are unknown; then a password that is not
-    in the file is no problem. Raises ConfigError, with every problem, and nothing else:
+    `credentials` is the service's directory of them, or has their files by name. Without such a
+    directory the credentials of the service are unknown; then a password that is not in the file is
+    no problem. Raises ConfigError, with every problem, and nothing else:
     MissingFileError if there is no file.
     """
     try:
@@ -177,7 +185,7 @@ def load(path: Path, *, credentials: Path | None = None) -> Settings:
     return settings_in(text, path, credentials=credentials)
 
 
-def settings_in(text: str, path: Path, *, credentials: Path | None = None) -> Settings:
+def settings_in(text: str, path: Path, *, credentials: Credentials | None = None) -> Settings:
     """Return the settings in the text of the ini file `path`, as `load` does; nothing is read."""
     spec = _spec()
     names = _names(spec)
@@ -191,10 +199,11 @@ def settings_in(text: str, path: Path, *, credentials: Path | None = None) -> Se
     config = ConfigObj(_without_empty(index), configspec=spec, interpolation=False)
     refused = [*_refused(index, config)]
     unread = [*take_credentials(config, devices, credentials)] if credentials else []
+    known = isinstance(credentials, Path) and not unread
     problems = dict(index.problems)
     for line, problem in (
         *refused,
-        *login_problems(index, config, devices, secrets=bool(credentials) and not unread),
+        *login_problems(index, config, devices, secrets=known),
         *homeless(index, devices),
         *same_credential(index, devices),
         *groups(index, config, devices),
@@ -221,7 +230,7 @@ def settings_in(text: str, path: Path, *, credentials: Path | None = None) -> Se
         influx=_influx(config["Influx"], device_tags(config, devices, fields.values())),
         max_size=config["Spool"]["max_size"],
         textfile=config["Metrics"]["textfile"],
-        notes=(*_notes(index, path, config["Influx"]["token"], credentials),),
+        notes=(*_notes(index, path, config["Influx"]["token"], credentials or {}),),
     )
 
 
@@ -303,14 +312,14 @@ def _both_quotes(index: Index, path: Path) -> Iterator[tuple[int, str]]:
         yield line, f"""; if it holds both " and ', {what} {where}"""
 
 
-def _notes(index: Index, path: Path, token: str, credentials: Path | None) -> Iterator[str]:
+def _notes(index: Index, path: Path, token: str, credentials: Credentials) -> Iterator[str]:
     """Yield what was ignored around a token, with its place."""
     if said := remark(token):
         entry = index.entries.get(("Influx", "token"))
         if entry and entry.value == token:
             yield f"{path}, line {entry.line}: [Influx] token: {said}"
         else:
-            yield f"{(credentials or Path()) / TOKEN}: {said}"
+            yield f"{file_of(credentials, TOKEN)}: {said}"
 
 
 def _battery(section: str, values: Any, fields: Any) -> Battery:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -54,6 +55,9 @@ def test_a_paired_device_is_read_after_two_commands(paired: Plant, package: Path
     assert listed.startswith("-rw-r----- 1 root bat2influx ")
     secret = paired.read("/etc/credstore/bat2influx.mqtt-password").strip()
     assert secret not in done.stdout + done.stderr
+
+    checked = paired.run("bat2influx", "check").stdout
+    assert re.search("^ok +login +as 'token/bat2influx/", checked, re.MULTILINE), checked
 
     since = paired.now()
     paired.systemctl("restart", UNIT)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from bat2influx.commands.credentials import unseen_secrets
+from bat2influx.commands.credentials import stored_secrets, unseen_secrets
 from bat2influx.config.settings import Settings, load
 
 INI = Path("/etc/bat2influx/bat2influx.ini")
@@ -44,8 +44,8 @@ def test_each_device_has_its_own_credential(tmp_path: Path) -> None:
     holding(tmp_path, "bat2influx.influx-token", folder="etc/credstore.encrypted")
     (hint,) = hints(tmp_path, settings)
     assert hint.startswith(
-        "bat2influx has its password for MQTT, password for MQTT of [Battery boat] and token for"
-        " InfluxDB in a credential, which this command cannot read; to use it, run: "
+        "bat2influx has its token for InfluxDB in a credential, which this command cannot read; to"
+        " use it, run: "
     )
     assert shlex.split(hint.partition("; to use it, run: ")[2]) == [
         *("systemd-run", "--pipe", "--quiet", "--wait"),
@@ -61,10 +61,16 @@ def test_each_device_has_its_own_credential(tmp_path: Path) -> None:
 def test_an_instance_of_the_template_has_its_own(tmp_path: Path, name: str) -> None:
     """Its name is in front of them, and its file in the command."""
     settings = configured(tmp_path, f"[Battery {name}]\n", INI.with_name("sea.ini"))
-    holding(tmp_path, f"bat2influx@sea.mqtt-password-{name}", f"bat2influx.mqtt-password-{name}")
+    own = f"mqtt-password-{name}"
+    holding(
+        tmp_path,
+        f"bat2influx@sea.mqtt-password-{name}",
+        f"bat2influx.mqtt-password-{name}",
+        folder="etc/credstore.encrypted",
+    )
     (hint,) = hints(tmp_path, settings)
     assert shlex.split(hint.partition("; to use it, run: ")[2])[4:] == [
-        *("-p", f"LoadCredential=mqtt-password-{name}:bat2influx@sea.mqtt-password-{name}"),
+        *("-p", f"LoadCredentialEncrypted={own}:bat2influx@sea.{own}"),
         *("bat2influx", "--config", "/etc/bat2influx/sea.ini", "check"),
     ]
 
@@ -102,7 +108,7 @@ def test_a_credential_that_the_running_service_does_not_load_is_reported_with_th
     assert f"-p LoadCredential={BOAT}:bat2influx.{BOAT} bat2influx check" in unseen
     holding(tmp_path, BOAT, folder=running)
     (hint,) = hints(tmp_path, settings)
-    assert "password for MQTT of [Battery boat]" in hint
+    assert "[Battery boat]" not in hint  # root reads its file
     assert "does not load" not in hint
 
 
@@ -129,3 +135,30 @@ def test_the_service_itself_and_another_file_have_no_hint(tmp_path: Path) -> Non
     holding(tmp_path, "bat2influx.mqtt-password")
     assert [*unseen_secrets(settings, {"CREDENTIALS_DIRECTORY": "/x"}, tmp_path)] == []
     assert hints(tmp_path, dataclasses.replace(settings, path=tmp_path / "bat2influx.ini")) == []
+
+
+def test_root_reads_the_files_of_the_services_credentials(tmp_path: Path) -> None:
+    """By their names; found when `check` rejected the login that `pair --write` had stored."""
+    holding(tmp_path, "bat2influx.mqtt-password", f"bat2influx.{BOAT}", "bat2influx@sea.other")
+    holding(tmp_path, "bat2influx.influx-token", text="\n")
+    store = tmp_path / "etc/credstore"
+    assert stored_secrets(INI, tmp_path) == {
+        "mqtt-password": store / "bat2influx.mqtt-password",
+        BOAT: store / f"bat2influx.{BOAT}",
+    }
+    sea = INI.with_name("sea.ini")
+    assert stored_secrets(sea, tmp_path) == {"other": store / "bat2influx@sea.other"}
+
+
+def test_an_encrypted_credential_wins_over_a_file(tmp_path: Path) -> None:
+    """The unit loads that one; it is not readable."""
+    holding(tmp_path, "bat2influx.mqtt-password")
+    holding(tmp_path, "bat2influx.mqtt-password", folder="etc/credstore.encrypted")
+    assert stored_secrets(INI, tmp_path) == {}
+
+
+def test_no_credentials_are_read_for_a_file_of_no_service(tmp_path: Path) -> None:
+    """Nor where there is no such folder."""
+    holding(tmp_path, "bat2influx.mqtt-password")
+    assert stored_secrets(tmp_path / "bat2influx.ini", tmp_path) == {}
+    assert stored_secrets(INI, tmp_path / "other") == {}

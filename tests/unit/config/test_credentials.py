@@ -161,3 +161,13 @@ def test_a_secret_outside_the_ini_file_has_the_name_of_its_file(
 ) -> None:
     """With its mode, the lines for the unit, and the command that applies it."""
     assert way_round(config, section, key) == f"the file {way}"
+
+
+def test_a_credential_can_be_any_file(tmp_path: Path) -> None:
+    """Those of the service have the name of its unit in front, for a command of root."""
+    file = tmp_path / "bat2influx.mqtt-password"
+    file.write_text(f"{SECRET}\n")
+    config = {"Battery": {"password": ""}, "Influx": {"password": "", "token": ""}}
+    assert not [*take_credentials(config, ["Battery"], {"mqtt-password": file})]
+    assert config["Battery"]["password"] == SECRET
+    assert config["Influx"] == {"password": "", "token": ""}
