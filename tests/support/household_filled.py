@@ -28,6 +28,7 @@ from bat2influx.daemon import metrics
 from bat2influx.influx.lineprotocol import Encoder
 from bat2influx.reading import NOWHERE, NS, Origin
 from tests import TOP
+from tests.standins.databases import on_disk
 from tests.standins.databases.influxdb import InfluxDB
 from tests.standins.databases.victoria import VictoriaMetrics
 from tests.standins.network.mosquitto import Mosquitto
@@ -88,12 +89,17 @@ def house(
     presets: Sequence[str] = ALL,
     density: Density = USUAL,
     victoria: bool = True,
+    end: int = 0,
 ) -> Iterator[Filled]:
-    """Fill servers with a house of three phases, and all its values of these presets."""
-    end = int(time.time())
+    """Fill servers with a house of three phases, and all its values of these presets.
+
+    With `end`, in s since 1970, that is the time of the last value, and InfluxDB has those of that
+    day (UTC) in memory and older ones on disk, as it does when values arrive all the time.
+    """
+    past, end = bool(end), end or int(time.time())
     made = House(_household(HOME, end, days), "c0619ab1c2d3", presets=presets)
     told = [Told("", len(made.values(end)))]
-    with _filled(directory, end, days, [made], told, density, victoria, {}) as filled:
+    with _filled(directory, end, days, [made], told, density, victoria, {}, past=past) as filled:
         yield filled
 
 
@@ -104,11 +110,12 @@ def nine(
     days: float = 2.0,
     density: Density = USUAL,
     victoria: bool = True,
+    end: int = 0,
 ) -> Iterator[Filled]:
-    """Fill servers with the nine values of a house of one phase."""
-    end = int(time.time())
-    made = House(_household(PLAIN, end, days), "c0619ab1c2d3", presets=())
-    with _filled(directory, end, days, [made], [Told("", 9)], density, victoria, {}) as filled:
+    """Fill servers with the nine values of a house of one phase; `end` as for a `house`."""
+    past, end = bool(end), end or int(time.time())
+    made, told = House(_household(PLAIN, end, days), "c0619ab1c2d3", presets=()), [Told("", 9)]
+    with _filled(directory, end, days, [made], told, density, victoria, {}, past=past) as filled:
         yield filled
 
 
@@ -182,6 +189,8 @@ def _filled(
     density: Density,
     victoria: bool,
     ini: Ini,
+    *,
+    past: bool = False,
 ) -> Iterator[Filled]:
     if not 0.0 < days <= MOST_DAYS:
         raise ValueError(f"{days} days; there can be {MOST_DAYS} at the most")
@@ -196,11 +205,16 @@ def _filled(
         influxdb.create_admin("admin", "admin")
         setup_db(setting)
         # Values as old as the policy are rejected, and get older while they are written.
-        first = max(end - round(days * DAY), end - MOST_DAYS * DAY + HOUR)
-        with Writing(servers, DB) as writing:
-            _write(writing, houses, told, density, first, end)
-            now = int(time.time())
-            _write(writing, houses, told, Density(now - end), end, now)
+        first = max(end - round(days * DAY), int(time.time()) - MOST_DAYS * DAY + HOUR)
+        midnight, count = end - end % DAY, 0
+        for start, stop in ((first, midnight), (midnight, end)) if past else ((first, end),):
+            with Writing(servers, DB) as writing:
+                _write(writing, houses, told, density, start, stop)
+                now = stop if past else int(time.time())
+                _write(writing, houses, told, Density(now - stop), stop, now)
+            count += writing.count
+            if stop < end:
+                _put_on_disk(influxdb)
         _run_daemon(setting, houses, servers)
         _fill_hours(setting, houses, first, end - density.days * DAY)
         setup_db(setting, "--fill", f"{density.days}d")
@@ -211,7 +225,21 @@ def _filled(
         influxdb.login = READER
         chosen = servers[1] if victoria else None
         assert chosen is None or isinstance(chosen, VictoriaMetrics)
-        yield Filled(influxdb, chosen, first, int(time.time()), (*houses,), writing.count)
+        last = end if past else int(time.time())
+        yield Filled(influxdb, chosen, first, last, (*houses,), count)
+
+
+def _put_on_disk(server: InfluxDB) -> None:
+    """Make it write all shards to disk now, and later ones not before the end of the test.
+
+    It does the latter with a shard that gets values all the time, until 25 MB: 1.5 days of nine
+    values a second.
+    """
+    usual = {**(server.environment or {})}
+    on_disk.hasty(server).restart()
+    on_disk.settle_influxdb(server)
+    server.environment = {**usual, on_disk.COLD: "24h"}
+    server.restart()
 
 
 def _configure(setting: Setting, presets: Sequence[str], ini: Ini) -> None:

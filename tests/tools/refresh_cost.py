@@ -7,9 +7,10 @@ days one value per second and field, and before that fewer. The dashboards are t
 by default the shipped ones; two folders compare an old version with a new one.
 
 The queries are those of Grafana at a refresh: all of a dashboard, over its default time range and
-with the variables as when it is opened; without those of closed rows. A dashboard of today is shown
-as at the end of the day (`--today`), when it has most values. Prints for each dashboard the
-median of the rounds, in s of processor time (user and system), and the panels that take most of it.
+with the variables as when it is opened; without those of closed rows. The time is that of the end
+of yesterday (UTC), when a dashboard of today has most values, and the server has most in memory.
+Prints for each dashboard the median of the rounds, in s of processor time (user and system), and
+the panels that take most of it.
 
 Rules: the measurement begins when the server has finished its compactions. Its time has steps of
 0.01 s: a dashboard is refreshed `--rounds` times, and the cost of a panel is that of all rounds.
@@ -43,7 +44,7 @@ from tests.support.grafana import (
 )
 from tests.support.household_filled import DB, Filled
 from tests.support.household_stored import Density
-from tests.support.household_weather import DAY, HOUR
+from tests.support.household_weather import DAY, MINUTE
 from tests.support.long_run import tell
 from tests.support.resources import processor
 
@@ -54,7 +55,6 @@ IDLE = 0.02  # s of processor time per second of an idle server
 BOUND = 600.0  # s until it is idle
 PATIENCE = 120.0  # s for an answer
 SHOWN = 3  # panels
-TODAY = 24.0  # hours that have passed of the day: the largest cost of a day
 MOST = 0.3  # s, the limit of a refresh
 
 
@@ -90,17 +90,10 @@ def moment(text: str, now: float) -> float:
     return at
 
 
-def queries(
-    dashboard: Json, server: InfluxDB, now: float, today: float | None = None
-) -> Iterator[tuple[str, str]]:
-    """Yield the title of a panel and the statement for each query of a refresh.
-
-    A dashboard that begins today begins `today` hours before now, if that is given.
-    """
+def queries(dashboard: Json, server: InfluxDB, now: float) -> Iterator[tuple[str, str]]:
+    """Yield the title of a panel and the statement for each query of a refresh."""
     span = dashboard["time"]
     start, end = (round(moment(span[each], now) * 1000) for each in ("from", "to"))
-    if today is not None and span["from"] == "now/d":
-        start = round((now - today * HOUR) * 1000)
     if span["to"].startswith("now/"):
         end = round(now * 1000)
     values = dict(chosen(dashboard))
@@ -115,11 +108,9 @@ def queries(
                 yield panel.get("title", ""), opened.query(panel, target)
 
 
-def measure(
-    dashboard: Json, server: InfluxDB, rounds: int, now: float, today: float | None = None
-) -> Cost:
+def measure(dashboard: Json, server: InfluxDB, rounds: int, now: float) -> Cost:
     """Measure a dashboard, after a first refresh."""
-    asked = [*queries(dashboard, server, now, today)]
+    asked = [*queries(dashboard, server, now)]
     by_panel: dict[str, list[str]] = {}
     for title, statement in asked:
         _ask(server, statement)
@@ -178,27 +169,23 @@ def main(arguments: list[str]) -> None:
     parser.add_argument(
         "--data", choices=["nine", "house"], default="nine", help="fields; default: nine"
     )
-    parser.add_argument(
-        "--today", type=float, default=TODAY, help=f"hours of today; default: {TODAY:g}"
-    )
     given = parser.parse_args(arguments)
     where = given.folders or [FOLDERS[INFLUXDB]]
     folders = {str(folder): sorted(folder.glob("*.json")) for folder in where}
     density = Density(seconds=given.dense * DAY, every=10, days=given.days, held=HELD)
-    own: dict[str, Any] = {"days": given.days, "density": density, "victoria": False}
+    end = int(time.time()) // DAY * DAY - MINUTE
+    own: dict[str, Any] = {"days": given.days, "density": density, "victoria": False, "end": end}
     fill = household_filled.nine
     if given.data == "house":
         fill, own["presets"] = household_filled.house, PRESETS
     with long_run.directory("refresh") as directory:
         tell(f"filling a database with {given.days} days")
         with fill(directory, **own) as filled:
-            told = _measured(filled, folders, given.rounds, given.today)
+            told = _measured(filled, folders, given.rounds)
     print("\n".join(told), flush=True)
 
 
-def _measured(
-    filled: Filled, folders: dict[str, list[Path]], rounds: int, today: float
-) -> list[str]:
+def _measured(filled: Filled, folders: dict[str, list[Path]], rounds: int) -> list[str]:
     server = filled.influxdb
     tell(f"{filled.written:,} values")
     settle(server)
@@ -208,7 +195,7 @@ def _measured(
         for file in files:
             dashboard = json.loads(file.read_text(encoding="utf-8"))
             tell(file.name)
-            costs[file.stem] = measure(dashboard, server, rounds, time.time(), today)
+            costs[file.stem] = measure(dashboard, server, rounds, filled.end)
         lines += [*table(folder, costs), ""]
     return lines
 

@@ -18,8 +18,9 @@ from tests.standins.databases.victoria import VictoriaMetrics
 
 BOUND = 900.0  # s, on a loaded machine
 # By default InfluxDB deletes an idle shard's log after 10 min, and compacts the shard after 4 h.
+COLD = "INFLUXDB_DATA_CACHE_SNAPSHOT_WRITE_COLD_DURATION"
 AT_ONCE = {
-    "INFLUXDB_DATA_CACHE_SNAPSHOT_WRITE_COLD_DURATION": "1s",
+    COLD: "1s",
     "INFLUXDB_DATA_COMPACT_FULL_WRITE_COLD_DURATION": "1s",
 }
 

@@ -81,15 +81,6 @@ def test_the_queries_are_those_of_a_refresh() -> None:
     assert server.asked == [POLICY["query"]]
 
 
-def test_today_is_as_long_as_wished() -> None:
-    """So that the cost does not depend on the hour of the measurement."""
-    target = {"query": "SELECT 1 WHERE $timeFilter"}
-    dashboard = {**_dashboard(target), "time": {"from": "now/d", "to": "now"}}
-    server = _Server(asked=[])
-    ((_, asked),) = queries(dashboard, server, NOW, 24.0)  # type: ignore[arg-type]
-    assert f"time >= {int(NOW - 86_400)}000ms" in asked
-
-
 def test_the_time_is_the_servers_processor_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """The median of the rounds, and the share of each panel."""
     server = _Server(asked=[], pid=4711)
