@@ -196,7 +196,8 @@ def _filled(
         raise ValueError(f"{days} days; there can be {MOST_DAYS} at the most")
     with ExitStack() as stack:
         mosquitto = stack.enter_context(Mosquitto(directory / "mosquitto"))
-        influxdb = stack.enter_context(InfluxDB(directory / "influxdb", auth=True))
+        influxdb = InfluxDB(directory / "influxdb", auth=True)
+        stack.enter_context(on_disk.hasty(influxdb) if past else influxdb)
         servers: list[InfluxDB | VictoriaMetrics] = [influxdb]
         if victoria:
             servers.append(stack.enter_context(VictoriaMetrics(directory / "victoria")))
@@ -230,15 +231,13 @@ def _filled(
 
 
 def _put_on_disk(server: InfluxDB) -> None:
-    """Make it write all shards to disk now, and later ones not before the end of the test.
+    """Wait until all values are on disk, and have later ones stay in memory.
 
-    It does the latter with a shard that gets values all the time, until 25 MB: 1.5 days of nine
-    values a second.
+    The server does the latter with a shard that gets values all the time, until 25 MB: 1.5 days of
+    nine values a second. Here it would write the shard to disk ten minutes after the last value.
     """
-    usual = {**(server.environment or {})}
-    on_disk.hasty(server).restart()
     on_disk.settle_influxdb(server)
-    server.environment = {**usual, on_disk.COLD: "24h"}
+    server.environment = {**(server.environment or {}), on_disk.COLD: "24h"}
     server.restart()
 
 

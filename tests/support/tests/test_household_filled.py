@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from itertools import pairwise
 from pathlib import Path
 
@@ -13,10 +14,12 @@ from tests.standins.databases.influxdb import InfluxDBError, Row
 from tests.support import household_filled
 from tests.support.household_filled import MEASUREMENT, SILENT, Filled
 from tests.support.household_stored import NINE, Density
+from tests.support.household_weather import DAY, MINUTE
 
 DAYS = 0.2
 PRESETS = ("battery", "grid", "solar")
 FEW = Density(seconds=20, every=60)
+LARGE = 20_000  # bytes of a log: more than the daemon's own few values
 
 
 def _rows(filled: Filled, query: str) -> list[Row]:
@@ -109,3 +112,17 @@ def test_too_many_days_are_rejected() -> None:
         household_filled.nine(Path("/nonexistent"), days=91),
     ):
         pass
+
+
+def test_the_last_day_of_the_past_is_in_memory_and_others_are_on_disk(tmp_path: Path) -> None:
+    """As when values arrive all the time; its last value is at the given end."""
+    end = int(time.time()) // DAY * DAY - MINUTE
+    with household_filled.nine(tmp_path, days=1.2, density=FEW, victoria=False, end=end) as filled:
+        assert filled.end == end
+        assert end - MINUTE <= _times(filled, "Power", f"time <= {end}s")[-1] < end
+        logs = [*(filled.influxdb.directory / "wal" / household_filled.DB / "raw").rglob("*.wal")]
+        (in_memory,) = (each for each in logs if each.stat().st_size > LARGE)
+        data = filled.influxdb.directory / "data" / household_filled.DB / "raw"
+        on_disk = {each.parent.name for each in data.rglob("*.tsm")}
+        assert on_disk
+        assert in_memory.parent.name not in on_disk
