@@ -6,6 +6,7 @@ title or text, no duplicate series, no illegible letters.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -16,15 +17,25 @@ from tests.support import household_filled
 from tests.support.grafana import load
 from tests.support.household_filled import Filled
 from tests.support.household_stored import Density
-from tests.support.rendered import END, Asked, both_databases
+from tests.support.rendered import END, Asked, Json, at, both_databases
 from tests.tools.dashboards import KINDS, NAMES, faults, opened, rendered
 from tests.tools.render.browser import Browser, Page
 
 pytestmark = pytest.mark.xdist_group("browser")
 
-POWERS = ((1500, 1500), (-1500, -1500), (0, 20), (30, 30), (1500, -40))  # W
 FEW = Density(seconds=60, every=60)  # one value every so many s is enough for a picture
 DATABASES = [*KINDS]
+NONE = "none"  # a measurement without values
+DOES = ["Charging", "Discharging", "Idle", "Full in", "Empty in"]
+# Measurements with the power (W) for ten minutes and then the latest, and what is shown of it.
+BATTERIES: dict[str, tuple[int, int, list[str], str]] = {
+    "charges": (1500, 1500, ["Charging", "Full in"], r"1\.5\d*\s*kW"),
+    "discharges": (-1500, -1500, ["Discharging", "Empty in"], r"1\.5\d*\s*kW"),
+    "rests": (0, 20, ["Idle"], r"20\s*W"),
+    "charges_little": (30, 30, ["Charging"], r"30\s*W"),  # too little for a time
+    "turned": (1500, -40, ["Discharging"], r"40\s*W"),  # no time of the other direction
+    NONE: (0, 0, [], "no value for ten minutes"),
+}
 
 
 @pytest.fixture(scope="module")
@@ -51,11 +62,12 @@ def houses(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Fille
 
 @pytest.fixture(scope="module")
 def batteries(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Asked]]:
-    """Both databases, with the course of a power in each measurement b<before>_<latest>."""
+    """Both databases, with the measurements of BATTERIES."""
     lines = "\n".join(
-        f"b{before}_{latest} Power={latest if age == 1 else before},Soc=50 {(END - age) * 10**9}"
-        for before, latest in POWERS
+        f"{name} Power={latest if age == 1 else before},Soc=50 {(END - age) * 10**9}"
+        for name, (before, latest, *_) in BATTERIES.items()
         for age in range(1, 600, 10)
+        if name != NONE
     )
     with both_databases(tmp_path_factory.mktemp("batteries"), lines) as both:
         yield both
@@ -120,38 +132,39 @@ def test_a_panel_without_values_needs_a_reason(browser: Browser, houses: dict[st
 
 
 @pytest.mark.parametrize("database", DATABASES)
-@pytest.mark.parametrize(
-    ("before", "latest", "shown"),
-    [
-        (1500, 1500, ["Charging", r"1\.5\d*\s*kW", "Full in"]),
-        (-1500, -1500, ["Discharging", r"1\.5\d*\s*kW", "Empty in"]),
-        (0, 20, ["Idle", r"20\s*W"]),
-        (30, 30, ["Charging", r"30\s*W"]),  # too little for a time
-        (1500, -40, ["Discharging", r"40\s*W"]),  # no time of the other direction
-        (None, None, ["no value for ten minutes"]),
-    ],
-)
 def test_the_battery_is_described_by_what_it_does(
-    batteries: dict[str, Asked],
-    database: str,
-    before: int | None,
-    latest: int | None,
-    shown: list[str],
+    batteries: dict[str, Asked], database: str
 ) -> None:
     """Names of what it does not are absent, and so are times that do not apply."""
     asked = batteries[database]
     dashboard = load("overview", KINDS[database])
     (panel,) = (each for each in dashboard["panels"] if each["title"] == "Battery")
+    panels = [
+        {
+            **_of(panel, measurement),
+            "id": number,
+            "title": measurement,
+            "gridPos": at(8 * number, 8),
+        }
+        for number, measurement in enumerate(BATTERIES)
+    ]
     page = asked.browser.render(
-        {**dashboard, "panels": [panel]},
+        {**dashboard, "panels": panels},
         asked.source,
-        variables={"measurement": f"b{before}_{latest}", "site": "", "portal": ""},
+        variables={"measurement": NONE, "site": "", "portal": ""},  # no site is stored there
         time=(None, END * 1000),
     )
     assert page.problems == []
-    text = page.panel("Battery").text
-    names = ["Charging", "Discharging", "Idle", "Full in", "Empty in"]
-    assert [name for name in names if re.search(name, text)] == sorted(
-        {*names} & {*shown}, key=names.index
-    )
-    assert all(re.search(each, text) for each in shown)
+    for measurement, (*_, names, value) in BATTERIES.items():
+        text = page.panel(measurement).text
+        assert [name for name in DOES if re.search(name, text)] == names, measurement
+        assert re.search(value, text), measurement
+
+
+def _of(panel: Json, measurement: str) -> Json:
+    """Return the panel with this measurement, and its fields, in place of the variables."""
+    text = json.dumps(panel["targets"])
+    for role, field in (("power", "Power"), ("soc", "Soc")):
+        series = f"{measurement}_{field}" if measurement != NONE else ""
+        text = text.replace(f"${{{role}:raw}}", field).replace(f"${{{role}}}", series)
+    return {**panel, "targets": json.loads(text.replace("${measurement:raw}", measurement))}
