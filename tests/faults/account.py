@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from tests.faults.house import House, now
-from tests.support.compare import LATEST, NINE, answered, around, lacking, said
+from tests.support.compare import LATEST, NINE, answered, around, missing_values, published
 from tests.support.daemon import wait
 
 KEPT = 60.0  # s of log to keep, for checks of the latest values
@@ -32,7 +32,7 @@ class Window(NamedTuple):
 class Tally:
     """The number of values to store, and how many of them, in the windows, are not stored."""
 
-    said: int
+    published: int
     missing: int
 
 
@@ -65,7 +65,7 @@ class Account:
             values = [value for _, value in stored if value in spoken]
             assert len(values) == len(set(values)), f"{field} has a value twice"
             if not self._forgotten:
-                ever = {value for _, value in said(self._house.device, leaf)}
+                ever = {value for _, value in published(self._house.device, leaf)}
                 strange = {value for _, value in stored} - ever
                 assert not strange, f"{field} has values that were never published: {strange}"
             for stamp, value in stored:
@@ -103,13 +103,13 @@ class Account:
         condition = f"WHERE time >= {int((since + min(offsets) - LATEST) * 1e9)}"
         found: list[tuple[int, float]] = []
         asked = {*answered(self._house.device, NINE[field])}
-        everything = said(self._house.device, NINE[field])
+        everything = published(self._house.device, NINE[field])
         unasked = [each for each in everything if each[0] >= since and each not in asked]
 
         def gone() -> list[tuple[float, float]]:
             rows = self._house.database.query(f'SELECT "{field}" FROM "dc" {condition}', "battery")
             found[:] = [(row["time"], row[field]) for row in rows]
-            return lacking(
+            return missing_values(
                 owed, found, interval=self._house.interval, offsets=offsets, unasked=unasked
             )
 
@@ -138,7 +138,7 @@ def all_stamped(house: House, offset: float, begin: float, end: float) -> None:
         ) -> dict[float, float]:
             rows = house.database.query(f'SELECT "{field}" FROM "dc"', "battery")
             found = [(row["time"], row[field]) for row in rows]
-            gone = lacking(spoken, found, interval=house.interval, offsets=[offset])
+            gone = missing_values(spoken, found, interval=house.interval, offsets=[offset])
             return {} if gone else {value: at / 1e9 for at, value in found}
 
         assert spoken, "nothing was published"

@@ -25,7 +25,7 @@ def in_1970(house: House) -> Sequence[Window]:
     lost = _restart(house, 10 * DAY - now())
     house.daemon.wait_for_log("the clock has not been set; values are queued until it is")
     house.more_reads(10)
-    with house.says(NO_LONGER):
+    with house.expects_log(NO_LONGER):
         house.clocks.put(wall=0.0)
     early = house.database.query("SELECT * FROM dc WHERE time < '2026-01-01'", "battery")
     assert not early, "there are rows from 1970"
@@ -41,9 +41,9 @@ def late(house: House) -> Sequence[Window]:
         )
         house.more_reads(10)
         assert "the clock is not synchronised yet" in house.notify.status
-        with house.says("the clock was set forward by 259200.0 s; timestamps of"):
+        with house.expects_log("the clock was set forward by 259200.0 s; timestamps of"):
             house.clocks.put(wall=0.0)
-        with house.says(NO_LONGER):
+        with house.expects_log(NO_LONGER):
             synchronised.touch()
     return (lost,)
 
@@ -91,11 +91,11 @@ def _set_meanwhile(house: House, step: float) -> None:
     with house_database.away(house):
         begin = now()
         house.more_reads(10)
-        with house.says(f"the clock was set {there} by {abs(step):.1f} s; timestamps of"):
+        with house.expects_log(f"the clock was set {there} by {abs(step):.1f} s; timestamps of"):
             house.clocks.put(wall=step)
         house.more_reads(10)
     all_stamped(house, step, begin, now())
-    with house.says(f"the clock was set {back} by {abs(step):.1f} s"):
+    with house.expects_log(f"the clock was set {back} by {abs(step):.1f} s"):
         house.clocks.put(wall=0.0)
 
 

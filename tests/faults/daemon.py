@@ -46,7 +46,7 @@ def killed(house: House) -> Sequence[Window]:
         wait("a steady pace", lambda: _is_steady(house))
         house.daemon.kill()
         begin = now() - LAST
-        with house.says(f"[0-9]+ {FROM_BEFORE}"):
+        with house.expects_log(f"[0-9]+ {FROM_BEFORE}"):
             start(house)
         lost.append(Window(begin, now()))
     house_database.start(house)
@@ -64,10 +64,10 @@ def stopped(house: House) -> Sequence[Window]:
     house_database.kill(house)
     house.more_reads(10)
     ended = house.daemon
-    with house.says(f"[0-9]+ {FROM_BEFORE}"):
+    with house.expects_log(f"[0-9]+ {FROM_BEFORE}"):
         unread = restart(house)
-    (line,) = ended.says("stopped; [0-9]+ values are queued on disk")
-    assert house.daemon.says(f"{line.split()[2]} {FROM_BEFORE}")
+    (line,) = ended.logged("stopped; [0-9]+ values are queued on disk")
+    assert house.daemon.logged(f"{line.split()[2]} {FROM_BEFORE}")
     house_database.start(house)
     calm(house)
     return (unread,)
@@ -76,12 +76,12 @@ def stopped(house: House) -> Sequence[Window]:
 def reloaded(house: House) -> Sequence[Window]:
     """Reload a bad configuration, another interval and the old one while the database is down."""
     house_database.kill(house)
-    with house.says("has mistakes and was not reloaded"):
+    with house.expects_log("has mistakes and was not reloaded"):
         _reload(house, "soon")
-    with house.says("configuration reloaded"):
+    with house.expects_log("configuration reloaded"):
         _reload(house, 3 * house.interval)
     wait("another pace", lambda: _pace(house) > 2 * house.interval)
-    with house.says("configuration reloaded"):
+    with house.expects_log("configuration reloaded"):
         _reload(house, house.interval)
     wait("the old pace", lambda: _pace(house) < 2 * house.interval)
     house_database.start(house)
@@ -102,7 +102,7 @@ def _pace(house: House) -> float:
 def machine_asleep(house: House) -> Sequence[Window]:
     """Suspend the machine for a night with values queued: clocks advance, the daemon does not."""
     with house_database.away(house):
-        begin, sets = now(), len(house.daemon.says("the clock was set"))
+        begin, sets = now(), len(house.daemon.logged("the clock was set"))
         house.more_reads(20)
         house.daemon.freeze()
         asleep = now()
@@ -112,7 +112,7 @@ def machine_asleep(house: House) -> Sequence[Window]:
         house.more_reads(20)
     all_stamped(house, 0.0, begin, asleep - 1.0)
     all_stamped(house, NIGHT, awake + 1.0, now())
-    assert len(house.daemon.says("the clock was set")) == sets
+    assert len(house.daemon.logged("the clock was set")) == sets
     house.clocks.put(wall=0.0, boot=0.0)
     return ()
 

@@ -40,7 +40,7 @@ def killed(house: House) -> Sequence[Window]:
 
 def restarted(house: House) -> Sequence[Window]:
     """Restart the database four times, each before the daemon has recovered from the last."""
-    with house.says(BACK):
+    with house.expects_log(BACK):
         for _ in range(4):
             house.database.stop()
             house.more_reads(2)
@@ -68,7 +68,7 @@ def _frozen(house: House) -> Iterator[None]:
 def drips(house: House) -> Sequence[Window]:
     """Replace the database by one whose answers come byte by byte and never end."""
     house.database.stop()
-    with Drips(_address(house), b"HTTP/1.1", b" ", pause=0.1), house.says(LATE):
+    with Drips(_address(house), b"HTTP/1.1", b" ", pause=0.1), house.expects_log(LATE):
         house.more_reads(5)
     house_database.start(house)
     calm(house)
@@ -85,7 +85,7 @@ def busy(house: House) -> Sequence[Window]:
     unavailable = answer("503 Service Unavailable", '{"error":"too busy"}', header)
     too_many = answer("429 Too Many Requests", '{"error":"too often"}', header)
     answers = unavailable, too_many, unavailable
-    with house.says("answers 503 too busy"), house.says("answers 429 too often"):
+    with house.expects_log("answers 503 too busy"), house.expects_log("answers 429 too often"):
         house.database.stop()
         with Busy(_address(house), *answers) as peer:
             wait("three requests", lambda: len(peer.requests) >= len(answers))
@@ -107,7 +107,7 @@ def _address(house: House) -> tuple[str, int]:
 def dropped(house: House) -> Sequence[Window]:
     """Drop the database while the daemon runs; restore its content for the comparison."""
     begin = now() - UNDER_WAY
-    with house.says("created the database 'battery'"):
+    with house.expects_log("created the database 'battery'"):
         _save(house)
         house.database.query("DROP DATABASE battery")
         end = now()
@@ -121,7 +121,7 @@ def password_changed(house: House) -> Sequence[Window]:
     change = f"SET PASSWORD FOR {USER} ="
     refusal = f"rejects the login of user '{USER}'"
     _deny(house, refusal, f"{change} 'another'", f"{change} '{PASSWORD}'")
-    assert not house.daemon.says(PASSWORD)
+    assert not house.daemon.logged(PASSWORD)
     return ()
 
 
@@ -135,8 +135,8 @@ def right_taken(house: House) -> Sequence[Window]:
 
 def _deny(house: House, refusal: str, statement: str, back: str) -> None:
     """Run a statement by which the database rejects values; after the log has that, undo it."""
-    with house.says(BACK):
-        with house.says(refusal):
+    with house.expects_log(BACK):
+        with house.expects_log(refusal):
             house.database.query(statement)
         shows(house, refusal)
         house.more_reads(5)
@@ -153,7 +153,7 @@ def small_requests(house: House) -> Sequence[Window]:
     calm(house)
     (counted,) = house.database.query("SHOW STATS FOR 'httpd'")
     assert counted["clientError"] > 0, "no request was too large"
-    with house.says(BACK):
+    with house.expects_log(BACK):
         house.database.stop()
         house.more_reads(3)
         house.database.config = ""
@@ -165,11 +165,11 @@ def small_requests(house: House) -> Sequence[Window]:
 def field_refused(house: House) -> Sequence[Window]:
     """Give the voltage another type in the database, repair that, and retry the rejected values."""
     refuses = "value rejected by the database and quarantined"
-    with house.says(refuses + ".*field type conflict"), _out_of_reach(house):
+    with house.expects_log(refuses + ".*field type conflict"), _out_of_reach(house):
         _save(house)
         house.database.query("DROP MEASUREMENT dc", "battery")
         house.database.write("dc Voltage=1i", "battery")
-    logged = len(house.daemon.says(refuses))
+    logged = len(house.daemon.logged(refuses))
     house.more_reads(5)
     wait("rejected values", lambda: _rejected(house) >= 5)
     assert "field type conflict" in house.spool()
@@ -177,12 +177,12 @@ def field_refused(house: House) -> Sequence[Window]:
     assert exported[:2] == ["# DML", "# CONTEXT-DATABASE: battery"]
     assert len(exported) >= 2 + 5
     assert all(line.startswith("dc Voltage=") for line in exported[2:])
-    assert len(house.daemon.says(refuses)) == logged, "it is logged once"
-    with house.says(AWAY), _out_of_reach(house):
+    assert len(house.daemon.logged(refuses)) == logged, "it is logged once"
+    with house.expects_log(AWAY), _out_of_reach(house):
         _save(house, ", ".join(f'"{field}"' for field in NINE if field != "Voltage"))
         house.database.query("DROP MEASUREMENT dc", "battery")
         _restore(house)
-    with house.says(r"[0-9]+ quarantined values are queued again, as requested"):
+    with house.expects_log(r"[0-9]+ quarantined values are queued again, as requested"):
         house.spool("--retry-rejected")
     wait("none to be rejected", lambda: _rejected(house) == 0)
     calm(house)

@@ -45,7 +45,7 @@ HALF = publish(f"N/{PORTAL}/{NINE['Voltage']}", b'{"value":%.2f}' % NEVER)[:-2]
 def restarted(house: House) -> Sequence[Window]:
     """Restart the device: the broker is down for a while, and has no session of the daemon."""
     with unheard(house) as lost:
-        with house.says_once(REFUSED), house.says(REFUSED):
+        with house.expects_log_once(REFUSED), house.expects_log(REFUSED):
             house.broker.stop()
             house.device.restart()
         house.broker.start()
@@ -55,8 +55,8 @@ def restarted(house: House) -> Sequence[Window]:
 def silent(house: House) -> Sequence[Window]:
     """Make the device hang while its broker runs, until the daemon reads only now and then."""
     with (
-        house.says_once(SILENT),
-        house.says("device .* responds again, after", AGAIN + house.watchdog),
+        house.expects_log_once(SILENT),
+        house.expects_log("device .* responds again, after", AGAIN + house.watchdog),
     ):
         house.device.silence()
         keepalives = _keepalives(house)
@@ -71,15 +71,15 @@ def _keepalives(house: House) -> int:
 
 def broker_restarted(house: House) -> Sequence[Window]:
     """Restart the broker, in order, while the daemon and the device run."""
-    with house.says_once(ENDED), unheard(house) as lost, house.says(ENDED):
+    with house.expects_log_once(ENDED), unheard(house) as lost, house.expects_log(ENDED):
         house.broker.restart()
     return lost
 
 
 def broker_killed(house: House) -> Sequence[Window]:
     """Kill the broker, and start it after the daemon has tried to connect."""
-    with house.says_once(ENDED), house.says_once(REFUSED), unheard(house) as lost:
-        with house.says(REFUSED):
+    with house.expects_log_once(ENDED), house.expects_log_once(REFUSED), unheard(house) as lost:
+        with house.expects_log(REFUSED):
             house.broker.kill()
         house.broker.start()
     return lost
@@ -87,8 +87,8 @@ def broker_killed(house: House) -> Sequence[Window]:
 
 def broker_frozen(house: House) -> Sequence[Window]:
     """Freeze the broker, and so the device, until the daemon has reported both as unavailable."""
-    with house.says_once(SILENT), house.says_once(HUNG), unheard(house) as lost:
-        with house.says(HUNG):
+    with house.expects_log_once(SILENT), house.expects_log_once(HUNG), unheard(house) as lost:
+        with house.expects_log(HUNG):
             house.device.silence()
             house.broker.freeze()
         house.device.speak()
@@ -99,9 +99,9 @@ def broker_frozen(house: House) -> Sequence[Window]:
 def broker_garbage(house: House) -> Sequence[Window]:
     """Replace the broker by a server that answers garbage, for five connections."""
     with (
-        house.says_once(NO_BROKER),
+        house.expects_log_once(NO_BROKER),
         unheard(house) as lost,
-        house.says(NO_BROKER),
+        house.expects_log(NO_BROKER),
         _stranger(house, Garbage) as other,
     ):
         wait("attempts", lambda: len(other.calls) >= 5)
@@ -119,7 +119,7 @@ class Garbage(InPlace, Peer):
 
 def broker_resets(house: House) -> Sequence[Window]:
     """Replace the broker by one that resets three connections in the middle of a packet."""
-    with unheard(house) as lost, house.says(ENDED), _stranger(house, Resetting) as other:
+    with unheard(house) as lost, house.expects_log(ENDED), _stranger(house, Resetting) as other:
         wait("some attempts", lambda: len(other.calls) >= 3)
     half = f'SELECT "Voltage" FROM "dc" WHERE "Voltage" = {NEVER}'
     assert not house.database.query(half, "battery")

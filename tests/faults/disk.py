@@ -55,8 +55,8 @@ def full(house: House) -> Sequence[Window]:
     with _small_disk(house):
         house_database.kill(house)
         wait("values on disk", house.on_disk)
-        with house.says(SAFE):
-            with house.says(r"WARNING: no space left for .*spool\.sqlite.*"):
+        with house.expects_log(SAFE):
+            with house.expects_log(r"WARNING: no space left for .*spool\.sqlite.*"):
                 disk.fill(house.state)
             shows(house, "no space left for")
             house.more_reads(READS)
@@ -70,11 +70,11 @@ def read_only(house: House) -> Sequence[Window]:
     """Make the disk read-only when an outage begins, and writable before its end."""
     with _small_disk(house):
         disk.set_read_only(house.state, True)
-        with house.says("cannot write .*Read-only file system"):
+        with house.expects_log("cannot write .*Read-only file system"):
             house_database.kill(house)
         shows(house, "cannot write")
         house.more_reads(READS)
-        with house.says(SAFE):
+        with house.expects_log(SAFE):
             disk.set_read_only(house.state, False)
         wait("them on disk", lambda: house.on_disk() >= READS * len(NINE))
         house_database.start(house)
@@ -134,7 +134,7 @@ def locked(house: House) -> Sequence[Window]:
     text = "is locked by another program"
     house_database.kill(house)
     wait("values on disk", house.on_disk)
-    with house.says(SAFE), house.says(text), house.locked_spool():
+    with house.expects_log(SAFE), house.expects_log(text), house.locked_spool():
         shows(house, text)
         house.more_reads(READS)
     house_database.start(house)
@@ -147,7 +147,7 @@ def damaged(house: House) -> Sequence[Window]:
     counts = r"is damaged .* kept as (\S+), and (\d+) of its values stay queued, (\d+) are lost"
     house_database.kill(house)
     house.more_reads(15)
-    with house.says(counts):
+    with house.expects_log(counts):
         with hushed(house):
             begin = now()
             assert house.daemon.stop() == 0
@@ -158,7 +158,7 @@ def damaged(house: House) -> Sequence[Window]:
     unheard = Window(begin, now())
     house_database.start(house)
     calm(house)
-    found = re.search(counts, house.daemon.says(counts)[0])
+    found = re.search(counts, house.daemon.logged(counts)[0])
     assert found
     (house.state / found[1]).unlink()
     gone = sorted(_not_stored(house, queued))
@@ -191,18 +191,18 @@ def spool_full(house: House) -> Sequence[Window]:
     total = "([0-9]+) values were dropped"
     calm(house)
     first = restart(house, Spool={"max_size": BOUND}, Influx={"tags": f"site:{SITE}"}, Fields=MORE)
-    half = house.says("half the space for them is used")
-    with house.says(dropping, 120.0), half, hushed(house):
+    half = house.expects_log("half the space for them is used")
+    with house.expects_log(dropping, 120.0), half, hushed(house):
         wait_until_stored(house)
         begin = now()
         house.database.kill()
     house.more_reads(5)
-    with house.says(total):
+    with house.expects_log(total):
         house_database.start(house)
     daemon = house.daemon
     last = restart(house)
-    assert len(daemon.says(dropping)) == 1
-    found = re.search(total, daemon.says(total)[-1])
+    assert len(daemon.logged(dropping)) == 1
+    found = re.search(total, daemon.logged(total)[-1])
     assert found
     gone = []
     for field, leaf in FIELDS.items():

@@ -134,20 +134,20 @@ class House(Part):
         wait("reads", lambda: self.reads() >= before + count, 60.0 + 3 * count * self.interval)
 
     @contextmanager
-    def says(self, pattern: str, timeout: float = AGAIN) -> Iterator[None]:
+    def expects_log(self, pattern: str, timeout: float = AGAIN) -> Iterator[None]:
         """Wait at the end of a block for a new line of the log."""
-        daemon, before = self.daemon, len(self.daemon.says(pattern))
+        daemon, before = self.daemon, len(self.daemon.logged(pattern))
         yield
         before = before if self.daemon is daemon else 0
         daemon = self.daemon
-        wait(f"{pattern!r} in the log", lambda: len(daemon.says(pattern)) > before, timeout)
+        wait(f"{pattern!r} in the log", lambda: len(daemon.logged(pattern)) > before, timeout)
 
     @contextmanager
-    def says_once(self, pattern: str) -> Iterator[None]:
+    def expects_log_once(self, pattern: str) -> Iterator[None]:
         """Assert at the end of a block that the log has got exactly one such line in it."""
-        before = len(self.daemon.says(pattern))
+        before = len(self.daemon.logged(pattern))
         yield
-        came = self.daemon.says(pattern)[before:]
+        came = self.daemon.logged(pattern)[before:]
         assert len(came) == 1, f"{pattern!r} came {len(came)} times: {came[:5]}"
 
     def spool(self, *options: str) -> str:

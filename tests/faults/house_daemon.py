@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 from tests.faults.account import Window
 from tests.faults.house import House, now
-from tests.support.compare import NINE, answered, lacking
+from tests.support.compare import NINE, answered, missing_values
 from tests.support.daemon import wait
 
 _LATEST = 5  # answers of a field that are looked for
@@ -67,8 +67,8 @@ def restart(house: House, **sections: Mapping[str, object]) -> Window:
 def wait_until_stored(house: House) -> None:
     """Wait until the device's latest answers of each field are stored.
 
-    An answer that came together with another one may be missing, see `lacking`: the daemon drops
-    it. AssertionError names the missing values and STATUS=.
+    An answer that came together with another one may be missing, see `missing_values`: the daemon
+    drops it. AssertionError names the missing values and STATUS=.
     """
     missing: list[str] = []
 
@@ -87,7 +87,7 @@ def _lacking(house: House, field: str) -> list[tuple[float, float]]:
     since = int((answers[0][0] - 1.0) * 1e9)
     rows = house.database.query(f'SELECT "{field}" FROM "dc" WHERE time >= {since}', "battery")
     stored = [(int(row["time"]), float(row[field])) for row in rows]
-    return lacking(answers, stored, interval=house.interval)
+    return missing_values(answers, stored, interval=house.interval)
 
 
 def _all_read(house: House) -> bool:

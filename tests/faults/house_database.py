@@ -15,20 +15,20 @@ BACK = "is reachable again"
 
 def kill(house: House) -> None:
     """Kill the database, and wait until the daemon has logged that."""
-    with house.says(AWAY):
+    with house.expects_log(AWAY):
         house.database.kill()
 
 
 def start(house: House) -> None:
     """Start the database, and wait until the daemon logs that it is reachable again."""
-    with house.says(BACK):
+    with house.expects_log(BACK):
         house.database.start()
 
 
 @contextmanager
 def away(house: House) -> Iterator[None]:
     """Stop the database for a block, which begins with values in memory and on disk."""
-    with house.says(AWAY):
+    with house.expects_log(AWAY):
         house.database.stop()
     wait("values on disk", house.on_disk)
     yield
@@ -41,7 +41,7 @@ def late(house: House, fault: AbstractContextManager[None]) -> Iterator[None]:
 
     The daemon logs that once, and the end of it once.
     """
-    with house.says_once(LATE), house.says_once(BACK), house.says(BACK), fault:
-        with house.says(LATE):
+    with house.expects_log_once(LATE), house.expects_log_once(BACK), house.expects_log(BACK), fault:
+        with house.expects_log(LATE):
             pass
         yield

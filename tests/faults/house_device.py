@@ -25,7 +25,7 @@ def unheard(house: House) -> Iterator[list[Window]]:
     """
     windows: list[Window] = []
     begin = now() - UNDER_WAY
-    with house.says(REACHED):
+    with house.expects_log(REACHED):
         yield windows
     counters = house.device.log.counters
     wait("reads", lambda: house.device.log.counters.reads > counters.reads)

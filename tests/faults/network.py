@@ -61,7 +61,12 @@ def _queued_and_stored(house: House) -> set[tuple[int, str]]:
 
 def database_other_address(house: House) -> Sequence[Window]:
     """Give the database another address; the connection to the old one never answers again."""
-    with house.says_once(BACK), house.says(BACK), house.says_once(LATE), house.says(LATE):
+    with (
+        house.expects_log_once(BACK),
+        house.expects_log(BACK),
+        house.expects_log_once(LATE),
+        house.expects_log(LATE),
+    ):
         house.move("db.example")
     return ()
 
@@ -69,11 +74,11 @@ def database_other_address(house: House) -> Sequence[Window]:
 def device_cable_cut(house: House) -> Sequence[Window]:
     """Cut the device's cable until a new connection has failed, and restore it."""
     with (
-        house.says_once(SILENT),
-        house.says_once(UNREACHABLE),
+        house.expects_log_once(SILENT),
+        house.expects_log_once(UNREACHABLE),
         unheard(house) as lost,
         house.cut("gx"),
-        house.says(UNREACHABLE),
+        house.expects_log(UNREACHABLE),
     ):
         pass
     return lost
@@ -82,11 +87,11 @@ def device_cable_cut(house: House) -> Sequence[Window]:
 def device_packets_dropped(house: House) -> Sequence[Window]:
     """Drop all packets from and to the device, on a link that is up, until that is detected."""
     with (
-        house.says_once(SILENT),
+        house.expects_log_once(SILENT),
         unheard(house) as lost,
         house.deaf("gx"),
         house.mute("gx"),
-        house.says(SILENT),
+        house.expects_log(SILENT),
     ):
         pass
     return lost
@@ -97,10 +102,10 @@ def device_half_open(house: House) -> Sequence[Window]:
     lost: list[Window] = []
     for direction in (house.mute, house.deaf):
         with (
-            house.says_once(SILENT),
+            house.expects_log_once(SILENT),
             unheard(house) as windows,
             direction("gx"),
-            house.says(SILENT),
+            house.expects_log(SILENT),
         ):
             pass
         # Queued messages come in one burst at the end, of which the latest counts.
@@ -110,7 +115,7 @@ def device_half_open(house: House) -> Sequence[Window]:
 
 def device_other_address(house: House) -> Sequence[Window]:
     """Give the device another address; the connection to the old one never answers again."""
-    with house.says_once(SILENT), unheard(house) as lost, house.says(SILENT):
+    with house.expects_log_once(SILENT), unheard(house) as lost, house.expects_log(SILENT):
         house.move("gx.example")
     return lost
 
@@ -144,12 +149,16 @@ def _unresolved(
     The block begins after lookups of both have failed, with so many queries under way at once. The
     time without messages is a window, see `unheard`.
     """
-    with house.says_once(NO_DEVICE), house.says_once(NO_DATABASE), house.says(BACK):
+    with (
+        house.expects_log_once(NO_DEVICE),
+        house.expects_log_once(NO_DATABASE),
+        house.expects_log(BACK),
+    ):
         fail()
-        with house.says(NO_DATABASE):
+        with house.expects_log(NO_DATABASE):
             house.database.restart()
         with unheard(house) as lost:
-            with house.says(NO_DEVICE):
+            with house.expects_log(NO_DEVICE):
                 house.broker.restart()
                 wait("both to be asked for", lambda: house.asking() >= questions)
             yield lost

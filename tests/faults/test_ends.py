@@ -23,15 +23,15 @@ def test_a_hanging_name_resolution_does_not_delay_the_exit(tmp_path: Path) -> No
         resolver = house.directory / "resolv.conf"
         resolver.write_text(resolver.read_text().replace("timeout:2", "timeout:30"))
         house.name_server.freeze()
-        with house.says(AWAY):
+        with house.expects_log(AWAY):
             house.database.restart()
         house.more_reads(10)
         begin = now() - UNDER_WAY
         house.broker.restart()
         wait("both to be asked for", lambda: house.asking() == 2)
         assert house.daemon.stop(END) == 0
-        assert house.daemon.says("values are queued on disk")
-        assert not house.daemon.says("are lost")
+        assert house.daemon.logged("values are queued on disk")
+        assert not house.daemon.logged("are lost")
         house.name_server.thaw()
         house.start_daemon()
         house.more_reads(5)

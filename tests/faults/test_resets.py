@@ -42,5 +42,5 @@ def test_found_resets_again_and_again_filled_the_log(tmp_path: Path, answer: byt
         daemon = setting.daemon(Battery=battery, Influx={"port": free_port()})
         wait("some attempts", lambda: len(peer.calls) >= IN_A_ROW + 4)
         assert daemon.stop(10.0) == 0
-        assert len(daemon.says("ended the connection")) <= IN_A_ROW
-        assert len(daemon.says("connected to")) <= IN_A_ROW
+        assert len(daemon.logged("ended the connection")) <= IN_A_ROW
+        assert len(daemon.logged("connected to")) <= IN_A_ROW

@@ -13,7 +13,7 @@ from tests.integration.databases.kinds import KINDS, Kind, Running, Value
 from tests.standins.databases.influxdb import InfluxDB
 from tests.standins.network.mosquitto import Mosquitto
 from tests.standins.venus.device import Device
-from tests.support.compare import FAST, NINE, answered, lacking
+from tests.support.compare import FAST, NINE, answered, missing_values
 from tests.support.daemon import Daemon, Setting, wait
 from tests.support.process import free_port
 
@@ -41,7 +41,7 @@ def minute(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Spo
             "a minute", lambda: all(len(answered(device, leaf)) >= MINUTE for leaf in FAST.values())
         )
         assert daemon.stop() == 0
-        assert daemon.says("values are queued on disk")
+        assert daemon.logged("values are queued on disk")
         spoken = {field: answered(device, leaf) for field, leaf in NINE.items()}
     yield directory / "state", spoken
 
@@ -61,7 +61,7 @@ def drained(directory: Path, state: Path, running: Running) -> list[Value]:
         count = int(re.findall(r"(\d+) values are queued on disk", told)[0])
         wait("all of it", lambda: len(running.stored()) >= count)
         assert daemon.stop() == 0
-        assert daemon.says("every value is stored")
+        assert daemon.logged("every value is stored")
     return running.stored()
 
 
@@ -85,7 +85,7 @@ def test_the_minute_has_the_answers_of_the_device(first: tuple[list[Value], Spok
         assert len(own) >= MINUTE - 1
         assert numbers == [value for _, value in answers if value in numbers], field
         last = [value for _, value in answers].index(numbers[-1])
-        assert not lacking(answers[:last], own), field
+        assert not missing_values(answers[:last], own), field
 
 
 @pytest.mark.parametrize("kind", KINDS[1:], ids=lambda kind: kind.title)

@@ -38,7 +38,7 @@ def test_all_is_found_below_a_prefix(setting: Setting, tmp_path: Path, prefix: s
         assert daemon.stop() == 0
     for field, leaf in NINE.items():
         assert_complete(setting, device, field, leaf)
-    assert not daemon.says("WARNING|ERROR")
+    assert not daemon.logged("WARNING|ERROR")
 
 
 def test_what_is_discovered_through_a_bridge_has_its_prefix(
@@ -52,7 +52,7 @@ def test_what_is_discovered_through_a_bridge_has_its_prefix(
             options=("discover", f"127.0.0.1:{house.port}"),
         )
         assert discover.wait_for_end() == 0, discover.log.read_text()
-    assert discover.says("^topic_prefix = boat/$")
+    assert discover.logged("^topic_prefix = boat/$")
 
 
 @pytest.fixture

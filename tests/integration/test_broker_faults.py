@@ -22,7 +22,7 @@ from tests.standins.network.mosquitto import Mosquitto
 from tests.standins.network.mqtt_peers import PORTAL_ID, packet, publish
 from tests.standins.venus.device import Device
 from tests.standins.venus.mqtt import VenusRunner
-from tests.support.compare import NINE, assert_complete, kept
+from tests.support.compare import NINE, assert_complete, stored_values
 from tests.support.daemon import Daemon, NotifySocket, Setting, wait
 from tests.support.process import free_port
 
@@ -63,7 +63,7 @@ def test_two_daemons_share_a_broker(setting: Setting) -> None:
     before = len(setting.stored(measurement="one"))
     wait("more values", lambda: len(setting.stored(measurement="one")) >= before + 20)
     assert [daemon.stop() for daemon in daemons] == [0, 0]
-    assert not any(daemon.says("WARNING") for daemon in daemons)
+    assert not any(daemon.logged("WARNING") for daemon in daemons)
     log = setting.mosquitto.log.read_text()
     assert len(re.findall(r" as bat2influx-[0-9a-f]{8} ", log)) == 2
     assert len(re.findall(r"Client bat2influx-[0-9a-f]{8} disconnected", log)) == 2
@@ -82,7 +82,7 @@ def test_a_broker_that_is_down_at_start_is_waited_for(setting: Setting) -> None:
     setting.venus(Device(PORTAL_ID))
     wait("values", setting.stored, AGAIN)
     daemon.wait_for_log("connected to 127.0.0.1, after")
-    assert len(daemon.says("connection refused by")) == 1
+    assert len(daemon.logged("connection refused by")) == 1
     assert daemon.stop() == 0
 
 
@@ -91,20 +91,20 @@ def test_a_restarted_broker_is_subscribed_to_again(setting: Setting) -> None:
     device = Device(PORTAL_ID, counted=True)
     runner = setting.venus(device)
     daemon = setting.daemon(Battery=QUICK)
-    wait("values", lambda: len(kept(setting, "Soc")) >= 3)
+    wait("values", lambda: len(stored_values(setting, "Soc")) >= 3)
     open_before = descriptors(daemon)
     for _ in range(3):
-        before = len(kept(setting, "Soc"))
+        before = len(stored_values(setting, "Soc"))
         setting.mosquitto.restart()
         assert runner.wait_attached()
-        wait("values again", lambda n=before: len(kept(setting, "Soc")) >= n + 5, AGAIN)
+        wait("values again", lambda n=before: len(stored_values(setting, "Soc")) >= n + 5, AGAIN)
     # One may be open for a moment: a file of the resolver, a connection to the database.
     wait("the descriptors of before", lambda: descriptors(daemon) <= open_before)
     assert daemon.stop() == 0
     for field in NINE:
-        values = [value for _, value in kept(setting, field)]
+        values = [value for _, value in stored_values(setting, field)]
         assert len(values) == len(set(values)), f"{field} has a value twice"
-    assert len(daemon.says("connected to 127.0.0.1, after")) == 3
+    assert len(daemon.logged("connected to 127.0.0.1, after")) == 3
 
 
 def test_a_killed_broker_loses_no_received_value(setting: Setting) -> None:
@@ -112,7 +112,7 @@ def test_a_killed_broker_loses_no_received_value(setting: Setting) -> None:
     device = Device(PORTAL_ID, counted=True)
     setting.venus(device)
     daemon = setting.daemon(Battery=GIVEN)
-    wait("values", lambda: len(kept(setting, "Soc")) >= 5)
+    wait("values", lambda: len(stored_values(setting, "Soc")) >= 5)
     setting.mosquitto.kill()
     daemon.wait_for_log("127.0.0.1 ended the connection|connection refused by 127.0.0.1")
     assert daemon.stop() == 0
@@ -124,10 +124,10 @@ def test_a_frozen_broker_does_not_delay_the_exit(setting: Setting) -> None:
     """SIGTERM ends the daemon in time while the broker hangs, with every value stored."""
     setting.venus(Device(PORTAL_ID))
     daemon = setting.daemon(Battery=GIVEN)
-    wait("values", lambda: len(kept(setting, "Soc")) >= 3)
+    wait("values", lambda: len(stored_values(setting, "Soc")) >= 3)
     setting.mosquitto.freeze()
     assert daemon.stop(END) == 0
-    assert daemon.says("every value is stored")
+    assert daemon.logged("every value is stored")
 
 
 @pytest.fixture
@@ -166,7 +166,7 @@ def test_a_rejected_login_is_reported_with_advice(
     assert f"set password in {locked.directory}/bat2influx.ini" in line
     wait("the same in STATUS", lambda: what in notify.status)
     assert daemon.stop(END) == 0
-    assert len(daemon.says("rejected the login")) == 1
+    assert len(daemon.logged("rejected the login")) == 1
     assert "wrong-One" not in daemon.log.read_text() + notify.status
 
 
@@ -258,12 +258,12 @@ def test_whatever_hangs_is_reported_and_does_not_delay_the_exit(
     daemon, notify, cause = stuck[name].daemon, stuck[name].notify, CAUSES[name][1]
     wait(f"{cause!r} in STATUS", lambda: re.search(cause, notify.status))
     if name != "name server silent":  # nothing has failed there yet
-        assert len(daemon.says(cause)) == 1
+        assert len(daemon.logged(cause)) == 1
     assert daemon.running
     assert cpu_seconds(daemon) < 5.0, "it loops without waiting"
     os.kill(daemon.pid, signal.SIGTERM)
     assert daemon.wait_for_end(END) == 0
-    assert daemon.says("every value is stored")
+    assert daemon.logged("every value is stored")
 
 
 def test_found_a_broker_that_drops_us_after_each_login_filled_the_log(tmp_path: Path) -> None:
@@ -278,7 +278,7 @@ def test_found_a_broker_that_drops_us_after_each_login_filled_the_log(tmp_path: 
         wait("some attempts", lambda: len(peer.calls) >= 6)  # the first, in MQTT 5, fails
         assert peer.calls[-1] - peer.calls[0] > 3.0, "it does not slow down"
         assert daemon.stop(END) == 0
-        assert len(daemon.says("ended the connection")) == 1
+        assert len(daemon.logged("ended the connection")) == 1
 
 
 def test_found_a_subscription_without_an_answer_was_waited_for(tmp_path: Path) -> None:
@@ -384,7 +384,7 @@ class Duel:
 
     def values(self) -> list[float]:
         """Return all stored values."""
-        return [value for _, value in kept(self.setting, "State")]
+        return [value for _, value in stored_values(self.setting, "State")]
 
     def hit(self, strike: Strike) -> None:
         """Make the peer do it, and wait until it has."""

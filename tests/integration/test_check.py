@@ -114,7 +114,7 @@ def test_a_running_daemon_is_not_disturbed(setting: Setting) -> None:
     assert Check(setting.write_ini()).code == EX_OK
     stored = len(setting.stored())
     wait("more values", lambda: len(setting.stored()) > stored + 20)
-    assert not daemon.says("ended the connection")
+    assert not daemon.logged("ended the connection")
     counters = device.log.counters
     assert (counters.writes, counters.wildcards, counters.errors) == (0, 0, 0)
 

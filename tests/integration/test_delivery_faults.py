@@ -8,7 +8,7 @@ import pytest
 
 from tests.standins.databases.influxdb import InfluxDB
 from tests.standins.venus.device import Device
-from tests.support.compare import NINE, answered, assert_complete, kept, lacking
+from tests.support.compare import NINE, answered, assert_complete, missing_values, stored_values
 from tests.support.daemon import Daemon, Setting, wait
 
 P = "c0619ab1c2d3"
@@ -45,9 +45,9 @@ def nine(setting: Setting) -> Callable[[], bool]:
 
 def is_complete(setting: Setting, device: Device, field: str) -> bool:
     """Return whether no value of a field is missing since its first stored one."""
-    stored, spoken = kept(setting, field), answered(device, NINE[field])
+    stored, spoken = stored_values(setting, field), answered(device, NINE[field])
     numbers = [value for _, value in spoken]
-    return bool(stored) and not lacking(spoken[numbers.index(stored[0][1]) :], stored)
+    return bool(stored) and not missing_values(spoken[numbers.index(stored[0][1]) :], stored)
 
 
 def wait_for_all(setting: Setting, device: Device, *but: str) -> None:
@@ -74,9 +74,9 @@ def test_a_database_that_is_down_at_the_start(setting: Setting, device: Device) 
     setting.influxdb.start()
     daemon.wait_for_log("is reachable again")
     assert_all_arrives(setting, device)
-    assert len(daemon.says(TROUBLE)) == len(daemon.says("is reachable again")) == 1
+    assert len(daemon.logged(TROUBLE)) == len(daemon.logged("is reachable again")) == 1
     assert daemon.stop() == 0
-    assert daemon.says("every value is stored")
+    assert daemon.logged("every value is stored")
 
 
 @pytest.mark.parametrize("way", ["stop", "kill"])
@@ -86,10 +86,10 @@ def test_a_database_that_stops_and_restarts(setting: Setting, device: Device, wa
     wait("the first values", nine(setting))
     for times in (1, 2):
         getattr(setting.influxdb, way)()
-        wait("trouble", lambda times=times: len(daemon.says("is unreachable")) == times)
+        wait("trouble", lambda times=times: len(daemon.logged("is unreachable")) == times)
         wait("some reads", reads(device, 30))
         setting.influxdb.start()
-        wait("recovery", lambda times=times: len(daemon.says("is reachable again")) == times)
+        wait("recovery", lambda times=times: len(daemon.logged("is reachable again")) == times)
     assert_all_arrives(setting, device)
     assert daemon.stop() == 0
 
@@ -101,17 +101,17 @@ def test_a_field_that_the_database_has_as_an_integer(setting: Setting, device: D
     daemon = start(setting)
     said_so = daemon.wait_for_log("ERROR: value rejected by the database")
     assert 'input field "Power" on measurement "dc" is type float' in said_so
-    wait("some values", lambda: len(kept(setting, "Soc")) >= 15)
+    wait("some values", lambda: len(stored_values(setting, "Soc")) >= 15)
     assert_all_arrives(setting, device, "Power")
-    assert [value for _, value in kept(setting, "Power")] == [1]
-    assert len(daemon.says("rejected by the database")) == 1
-    assert not daemon.says(TROUBLE)
+    assert [value for _, value in stored_values(setting, "Power")] == [1]
+    assert len(daemon.logged("rejected by the database")) == 1
+    assert not daemon.logged(TROUBLE)
     assert daemon.stop() == 0
     kept_aside = (
         r"stopped; [0-9]+ rejected values are quarantined \(`bat2influx spool` lists them\)"
     )
-    assert daemon.says(kept_aside + "; [0-9]+ values are stored")
-    assert not daemon.says("every value is stored")
+    assert daemon.logged(kept_aside + "; [0-9]+ values are stored")
+    assert not daemon.logged("every value is stored")
 
 
 def test_a_retention_policy_that_is_missing(setting: Setting, device: Device) -> None:
@@ -142,8 +142,8 @@ def test_a_rejected_login(setting: Setting, device: Device) -> None:
         closed.query("GRANT WRITE ON battery TO bat")
         daemon.wait_for_log("is reachable again")
         assert_all_arrives(setting, device)
-        assert len(daemon.says(TROUBLE)) == 1
-        assert not daemon.says("gehe1m")
+        assert len(daemon.logged(TROUBLE)) == 1
+        assert not daemon.logged("gehe1m")
         assert daemon.stop() == 0
 
 
@@ -156,7 +156,7 @@ def test_sigterm_delivers_the_queue(setting: Setting, device: Device) -> None:
     wait("some reads", reads(device, 60))
     setting.influxdb.start()
     assert daemon.stop(10.0) == 0
-    assert daemon.says("every value is stored")
+    assert daemon.logged("every value is stored")
     for field, leaf in NINE.items():
         assert_complete(setting, device, field, leaf)
 
@@ -174,7 +174,7 @@ def test_sigterm_without_a_database_leaves_the_queue_for_the_next_start(
     daemon.wait_for_log("WARNING: device .* does not respond")  # and no value is under way
     assert daemon.stop(10.0) == 0
     assert int(daemon.wait_for_log("values are queued on disk").split()[2]) >= 9
-    assert not daemon.says("are lost")
+    assert not daemon.logged("are lost")
     setting.influxdb.kill()  # requests in the buffers of a frozen server do not count
     setting.influxdb.start()
     daemon = start(setting)

@@ -15,7 +15,7 @@ import pytest
 from bat2influx.reading import NS
 from tests.standins.venus.device import Device
 from tests.support.clocks import Clocks
-from tests.support.compare import NINE, answered, kept, lacking, said
+from tests.support.compare import NINE, answered, missing_values, published, stored_values
 from tests.support.daemon import Setting, wait
 
 P = "c0619ab1c2d3"
@@ -68,7 +68,10 @@ class Boat:
         before = len(answered(self.device, VOLTAGE))
         wait("reads", lambda: len(answered(self.device, VOLTAGE)) >= before + count)
         latest = answered(self.device, VOLTAGE)[-2][1]
-        wait("the latest", lambda: any(v >= latest for _, v in kept(self.setting, "Voltage")))
+        wait(
+            "the latest",
+            lambda: any(v >= latest for _, v in stored_values(self.setting, "Voltage")),
+        )
 
     def more_reads(self, count: int = 10) -> None:
         """Wait until the device has answered so many more reads, stored or not."""
@@ -78,12 +81,16 @@ class Boat:
     @property
     def now(self) -> int:
         """How many values of the voltage the device has published so far."""
-        return len(said(self.device, VOLTAGE))
+        return len(published(self.device, VOLTAGE))
 
     def off(self, since: int = 0, until: int | None = None) -> list[float]:
         """Return the offsets in s of the timestamps of a span of values, by their numbers."""
-        when = {value: at for at, value in said(self.device, VOLTAGE)[since:until]}
-        found = [(at / NS, value) for at, value in kept(self.setting, "Voltage") if value in when]
+        when = {value: at for at, value in published(self.device, VOLTAGE)[since:until]}
+        found = [
+            (at / NS, value)
+            for at, value in stored_values(self.setting, "Voltage")
+            if value in when
+        ]
         assert found
         return [stamp - when[value] for stamp, value in found]
 
@@ -99,15 +106,15 @@ class Boat:
     def assert_all(self, *offsets: float) -> None:
         """Assert that each answer is stored, and none of them twice; to be called at the end."""
         assert self.daemon.stop() == 0
-        spoken, answers = said(self.device, VOLTAGE), {*answered(self.device, VOLTAGE)}
-        stored = kept(self.setting, "Voltage")
+        spoken, answers = published(self.device, VOLTAGE), {*answered(self.device, VOLTAGE)}
+        stored = stored_values(self.setting, "Voltage")
         values = [value for _, value in stored]
         assert len(values) == len({*values})
         assert {*values} <= {value for _, value in spoken}
         ended = max(at for at, value in spoken if value in {*values})
         owed = [each for each in sorted(answers) if each[0] <= ended]
         unasked = [each for each in spoken if each not in answers]
-        missing = lacking(owed, stored, interval=0.2, offsets=offsets, unasked=unasked)
+        missing = missing_values(owed, stored, interval=0.2, offsets=offsets, unasked=unasked)
         assert not missing, f"{len(missing)} of {len(owed)} are missing"
 
 
@@ -132,7 +139,7 @@ def test_a_machine_in_1970_stores_by_the_clock_of_the_device(
     boat.synchronise()
     boat.daemon.wait_for_log(OWN)
     boat.more()
-    assert len(boat.daemon.says(FOLLOWED)) == 1
+    assert len(boat.daemon.logged(FOLLOWED)) == 1
     wait("the status", lambda: "clock" not in boat.notify.status)
     boat.assert_off(0.0)
     boat.assert_all(0.0)
@@ -224,7 +231,7 @@ def test_by_default_a_difference_is_only_reported(setting: Setting, tmp_path: Pa
 
     (line,) = wait("the metric", metric)
     assert float(line.split()[1]) == pytest.approx(-3 * DAY, abs=1.0)
-    assert not boat.daemon.says(FOLLOWED)
+    assert not boat.daemon.logged(FOLLOWED)
     boat.synchronise()
     wait("no difference", lambda: "clock" not in boat.notify.status and not metric())
 
@@ -234,14 +241,14 @@ def test_a_device_in_mode_notify(setting: Setting, tmp_path: Path) -> None:
     boat = Boat(setting, tmp_path, IN_1970 - time.time())
     boat.start(Battery={**BATTERY, "mode": "notify"})
     boat.daemon.wait_for_log(FOLLOWED)
-    wait("changes", lambda: len(kept(setting, "Voltage")) > 10)
+    wait("changes", lambda: len(stored_values(setting, "Voltage")) > 10)
     boat.synchronise()
     boat.daemon.wait_for_log(OWN)
-    before = len(kept(setting, "Voltage"))
-    wait("changes", lambda: len(kept(setting, "Voltage")) > before + 3)
+    before = len(stored_values(setting, "Voltage"))
+    wait("changes", lambda: len(stored_values(setting, "Voltage")) > before + 3)
     boat.assert_off(0.0)
     assert boat.daemon.stop() == 0
-    values = [value for _, value in kept(setting, "Voltage")]
+    values = [value for _, value in stored_values(setting, "Voltage")]
     assert len(values) == len({*values})
 
 
@@ -260,4 +267,4 @@ def test_check_reports_the_difference_of_the_clocks(
     boat.start("check", Battery={**BATTERY, "clock": clock})
     assert boat.daemon.wait_for_end() == 0
     text = f"^note +clock +{APART}{re.escape(then)}"
-    assert boat.daemon.says(text), boat.daemon.tail(30)
+    assert boat.daemon.logged(text), boat.daemon.tail(30)

@@ -13,7 +13,7 @@ from bat2influx.venus.protocol import parse_field
 from tests.standins.venus.device import Device
 from tests.standins.venus.firmware import Firmware
 from tests.standins.venus.values import vebus
-from tests.support.compare import NINE, kept
+from tests.support.compare import NINE, stored_values
 from tests.support.daemon import Daemon, Setting, wait
 
 A, B = "c0619ab1c2d3", "0a1b2c3d4e5f"
@@ -23,7 +23,7 @@ EX_CONFIG = 78
 
 def lines(daemon: Daemon, beginning: str) -> list[str]:
     """Return the log lines that begin like this."""
-    return daemon.says(f"^{beginning}")
+    return daemon.logged(f"^{beginning}")
 
 
 @pytest.mark.parametrize("portal", [A, B])
@@ -32,7 +32,7 @@ def test_any_portal_id_is_found(setting: Setting, portal: str) -> None:
     setting.venus(Device(portal))
     daemon = setting.daemon(Battery=QUICK)
     wait("values", setting.stored)
-    assert daemon.says(f"portal id {portal}, vebus 275")
+    assert daemon.logged(f"portal id {portal}, vebus 275")
 
 
 def test_several_devices_are_an_error_that_lists_them(setting: Setting) -> None:
@@ -41,10 +41,12 @@ def test_several_devices_are_an_error_that_lists_them(setting: Setting) -> None:
     daemon = setting.daemon(Battery=QUICK)
     assert daemon.wait_for_end() == EX_CONFIG
     assert lines(daemon, "serial = ") == [f"serial = {B}", f"serial = {A}"]
-    assert daemon.says("several devices at 127.0.0.1: put one of these lines under .Battery. in /")
+    assert daemon.logged(
+        "several devices at 127.0.0.1: put one of these lines under .Battery. in /"
+    )
     chosen = setting.daemon(Battery={**QUICK, "serial": B})
     wait("values", setting.stored)
-    assert chosen.says(f"portal id {B}")
+    assert chosen.logged(f"portal id {B}")
 
 
 def test_several_multis_are_an_error_that_lists_them(setting: Setting) -> None:
@@ -83,7 +85,7 @@ def test_given_ids_are_used_without_a_request(setting: Setting) -> None:
     device = Device(A)
     setting.venus(device)
     setting.daemon(Battery={**QUICK, "serial": A, "instance": 275})
-    wait("values", lambda: len(kept(setting, "Soc")) >= 10)
+    wait("values", lambda: len(stored_values(setting, "Soc")) >= 10)
     counters = device.log.counters
     assert (counters.keepalives, counters.republishes, counters.errors) == (0, 0, 0)
 
@@ -93,7 +95,7 @@ def test_a_device_is_found_with_one_full_republish(setting: Setting) -> None:
     device = Device(A)
     setting.venus(device)
     setting.daemon(Battery=QUICK, Fields={"Grid": "system/Ac/Grid/L1/Power"})
-    wait("values", lambda: len(kept(setting, "Soc")) >= 10)
+    wait("values", lambda: len(stored_values(setting, "Soc")) >= 10)
     counters = device.log.counters
     assert (counters.keepalives, counters.republishes, counters.errors) == (1, 1, 0)
 
@@ -111,7 +113,7 @@ def test_found_firmware_before_3_20_was_called_silent_for_45_s(
     first = device.log.requests[0].time
     reads = (r.time for r in device.log.requests if "/vebus/" in r.topic)
     assert next(reads, first) - first < 40 / 8
-    assert not daemon.says("WARNING|ERROR")
+    assert not daemon.logged("WARNING|ERROR")
 
 
 def test_a_missing_service_is_reported_and_the_others_are_read(setting: Setting) -> None:
@@ -126,10 +128,10 @@ def test_a_missing_service_is_reported_and_the_others_are_read(setting: Setting)
         Fields={"Pv": "solarcharger/Yield/Power", "Tank": "tank/Level"},
     )
     wait("the names in STATUS", lambda: "has no solarcharger, tank" in notify.status)
-    wait("values", lambda: len(kept(setting, "Soc")) >= 10)
+    wait("values", lambda: len(stored_values(setting, "Soc")) >= 10)
     wait("two more searches", lambda: device.log.counters.republishes >= 3)
     assert {name for _, name, _ in setting.stored()} == NINE.keys()
-    assert len(daemon.says("has no solarcharger, tank")) == 1
+    assert len(daemon.logged("has no solarcharger, tank")) == 1
     searches = [r.time for r in device.log.requests if b"echo" in r.payload]
     assert searches[2] - searches[1] > 1.8, "more than one search in W/2"
     assert device.log.counters.errors == 0
@@ -156,7 +158,7 @@ def test_a_device_that_appears_later_is_found(setting: Setting) -> None:
     setting.venus(Device(A))
     wait("values", lambda: {name for _, name, _ in setting.stored()} == NINE.keys())
     daemon.wait_for_log(f"device {A} responds again")
-    assert len(daemon.says("no device has published its portal id")) == 1
+    assert len(daemon.logged("no device has published its portal id")) == 1
 
 
 def test_a_missing_instance_is_reported_and_seldom_read(setting: Setting) -> None:
@@ -175,7 +177,7 @@ def test_a_missing_instance_is_reported_and_seldom_read(setting: Setting) -> Non
     daemon.wait_for_log("has no vebus 999, but vebus 275")
     wait("heartbeats", lambda: sum("heartbeat" in m.topic for m in device.log.sent) >= 2)
     assert device.log.counters.reads <= reads + 3
-    assert not daemon.says(f"device {A} at")
+    assert not daemon.logged(f"device {A} at")
 
 
 def test_a_serial_of_no_device_is_reported(setting: Setting) -> None:
@@ -198,7 +200,7 @@ def test_found_a_withdrawn_serial_was_taken_for_a_device(setting: Setting) -> No
     publish.single(topic, b"", retain=True, hostname="127.0.0.1", port=port)
     setting.venus(Device(A))
     wait("values", setting.stored)
-    assert daemon.says(f"portal id {A}")
+    assert daemon.logged(f"portal id {A}")
 
 
 def old_firmware() -> Device:
@@ -223,7 +225,7 @@ def test_found_older_firmware_without_one_service_was_not_read_at_all(setting: S
     daemon = setting.daemon(notify=notify, watchdog=24, Battery=QUICK, Fields=own)
     wait("the others", lambda: {name for _, name, _ in setting.stored()} == NINE.keys(), 20)
     wait("its name in STATUS", lambda: "has no solarcharger" in notify.status)
-    assert not daemon.says("does not respond")
+    assert not daemon.logged("does not respond")
 
 
 class Questions:
@@ -275,4 +277,4 @@ def test_a_removed_retained_product_id_of_a_multi_is_no_candidate(setting: Setti
     device.vanish("vebus/276")
     daemon = setting.daemon(Battery=QUICK)
     wait("values", setting.stored)
-    assert daemon.says("vebus 275")
+    assert daemon.logged("vebus 275")

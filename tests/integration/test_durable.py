@@ -9,7 +9,7 @@ import pytest
 
 from tests import TOP
 from tests.standins.venus.device import Device
-from tests.support.compare import NINE, assert_complete, kept
+from tests.support.compare import NINE, assert_complete, stored_values
 from tests.support.daemon import Setting, wait
 
 P = "c0619ab1c2d3"
@@ -62,11 +62,11 @@ def more_reads(device: Device, count: int) -> None:
 def test_a_healthy_system_leaves_nothing_on_disk(setting: Setting, device: Device) -> None:
     """During and after the run the only file is that of the discovered ids."""
     daemon = setting.daemon(Battery={"interval": 0.2, "soc_interval": 0.2})
-    wait("values", lambda: len(kept(setting, "Voltage")) >= 20)
+    wait("values", lambda: len(stored_values(setting, "Voltage")) >= 20)
     assert {path.name for path in state(setting).iterdir()} == {"devices.json"}
     assert daemon.stop() == 0
     assert {path.name for path in state(setting).iterdir()} == {"devices.json"}
-    assert daemon.says("every value is stored")
+    assert daemon.logged("every value is stored")
 
 
 def test_a_disk_that_does_not_work_is_logged_and_loses_nothing(
@@ -76,7 +76,7 @@ def test_a_disk_that_does_not_work_is_logged_and_loses_nothing(
     setting.directory.joinpath("state").touch()  # a file, where the directory is to be
     notify = setting.notify_socket()
     daemon = setting.daemon(notify=notify, Battery=QUICK)
-    wait("values", lambda: len(kept(setting, "Soc")) >= 3)
+    wait("values", lambda: len(stored_values(setting, "Soc")) >= 3)
     setting.influxdb.stop()
     daemon.wait_for_log(r"WARNING: .*spool\.sqlite.*values are queued in memory")
     more_reads(device, 10)

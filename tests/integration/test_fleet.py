@@ -13,7 +13,7 @@ import pytest
 from tests.standins.network.mosquitto import Mosquitto
 from tests.standins.venus.device import Device
 from tests.standins.venus.mqtt import steady_unix_time
-from tests.support.compare import LATEST, NINE, said
+from tests.support.compare import LATEST, NINE, published
 from tests.support.daemon import Daemon, Setting, wait
 
 FLEET = {"serial": "*", "mode": "notify"}
@@ -50,7 +50,7 @@ def missing(setting: Setting, devices: Sequence[Device]) -> list[tuple[float, st
         (when, field, value)
         for device in devices
         for field, leaf in NINE.items()
-        for when, value in said(device, leaf)
+        for when, value in published(device, leaf)
         if value not in stored[device.portal_id, field]
     ]
 
@@ -69,10 +69,12 @@ def speak(devices: Sequence[Device]) -> None:
 
 def more(devices: Sequence[Device], count: int) -> None:
     """Wait until each device has published its voltage so many more times."""
-    before = {device: len(said(device, NINE["Voltage"])) for device in devices}
+    before = {device: len(published(device, NINE["Voltage"])) for device in devices}
     wait(
         "more of each",
-        lambda: all(len(said(each, NINE["Voltage"])) >= n + count for each, n in before.items()),
+        lambda: all(
+            len(published(each, NINE["Voltage"])) >= n + count for each, n in before.items()
+        ),
     )
 
 
@@ -117,7 +119,7 @@ def test_every_value_of_every_device_is_stored(setting: Setting) -> None:
     for device in devices:
         for field, leaf in NINE.items():
             own = stored[device.portal_id, field]
-            spoken = said(device, leaf)
+            spoken = published(device, leaf)
             assert own.keys() == {value for _, value in spoken}
             first = {value: when for when, value in reversed(spoken)}
             for value, stamp in own.items():
@@ -127,7 +129,7 @@ def test_every_value_of_every_device_is_stored(setting: Setting) -> None:
         ]
         assert {*asked} <= {"keepalive", f"vebus/{INSTANCE}/Ac/ActiveIn/L1/S"}
         assert device.log.requests[0].payload == b""
-    assert not daemon.says("WARNING|ERROR")
+    assert not daemon.logged("WARNING|ERROR")
 
 
 def test_a_row_for_each_second_and_device(setting: Setting) -> None:
@@ -164,8 +166,8 @@ def test_devices_that_appear_and_that_stop_responding(setting: Setting) -> None:
     assert len(named[1].split(", ")) == 3
     speak(devices)
     wait("their return", lambda: "8 devices;" in notify.status)
-    assert len(daemon.says("WARNING.* not respond")) == 1
-    assert daemon.says("every device at 127.0.0.1 responds again, after")
+    assert len(daemon.logged("WARNING.* not respond")) == 1
+    assert daemon.logged("every device at 127.0.0.1 responds again, after")
     assert daemon.stop() == 0
 
 
@@ -218,12 +220,12 @@ def test_one_of_two_daemons_is_killed(setting: Setting) -> None:
         frozen <= when <= over
         for each in devices
         for leaf in NINE.values()
-        for when, _ in said(each, leaf)
+        for when, _ in published(each, leaf)
     )
     assert 0 < len(lost) < held  # the other one got its share all the time
     assert one.stop() == 0
     rows = sum(row[field] is not None for row in setting.rows() for field in NINE)
-    assert rows <= sum(len(said(each, leaf)) for each in devices for leaf in NINE.values())
+    assert rows <= sum(len(published(each, leaf)) for each in devices for leaf in NINE.values())
 
 
 @pytest.mark.long
@@ -263,7 +265,7 @@ def test_a_user_who_may_not_receive_keepalives(setting: Setting) -> None:
         "keepalives",
         lambda: all(d.log.counters.keepalives > n + 1 for d, n in zip(devices, asked, strict=True)),
     )
-    assert len(daemon.says("WARNING|ERROR")) == 1
+    assert len(daemon.logged("WARNING|ERROR")) == 1
 
 
 def test_a_user_who_may_not_publish(setting: Setting) -> None:
@@ -283,7 +285,7 @@ def test_a_user_who_may_not_publish(setting: Setting) -> None:
     daemon.wait_for_log(refusal)
     wait("values", lambda: len(kept(setting)) == len(NINE))
     wait("it in STATUS", lambda: refusal in notify.status)
-    assert len(daemon.says(refusal)) == 1
+    assert len(daemon.logged(refusal)) == 1
 
 
 def test_no_device_behind_the_broker(setting: Setting) -> None:
@@ -294,7 +296,7 @@ def test_no_device_behind_the_broker(setting: Setting) -> None:
     wait("it in STATUS", lambda: what in notify.status)
     check = setting.daemon(Battery=FLEET, options=("check",))
     assert check.wait_for_end() == 69
-    assert check.says(f"wrong *portal id *{what}")
+    assert check.logged(f"wrong *portal id *{what}")
 
 
 def test_check_reads_one_of_them(setting: Setting) -> None:
@@ -304,8 +306,8 @@ def test_check_reads_one_of_them(setting: Setting) -> None:
     devices[2].foreign(5, keepalive=True)
     check = setting.daemon(Battery=FLEET, options=("check",))
     assert check.wait_for_end() == 0, check.log.read_text()
-    assert check.says(f"ok *devices *3 devices; checking {portals(3)[2]}")
-    assert check.says("ok *Voltage .* V ")
+    assert check.logged(f"ok *devices *3 devices; checking {portals(3)[2]}")
+    assert check.logged("ok *Voltage .* V ")
 
 
 def test_watch_shows_one_of_them(setting: Setting) -> None:
@@ -316,7 +318,7 @@ def test_watch_shows_one_of_them(setting: Setting) -> None:
     wait("all fields of all", lambda: len(kept(setting)) == 2 * len(NINE))
     nameless = setting.daemon(Battery=SHARED, options=("watch",))
     assert nameless.wait_for_end() == 64
-    assert nameless.says("every device behind 127.0.0.1; give the portal id of one")
+    assert nameless.logged("every device behind 127.0.0.1; give the portal id of one")
     watch = setting.daemon(Battery=SHARED, options=("watch", portals(2)[1]))
     watch.wait_for_log("Voltage [0-9.]+ V")
     watch.stop()
@@ -334,17 +336,17 @@ def test_a_reload(setting: Setting) -> None:
     wait("all fields of all", lambda: len(kept(setting)) == 3 * len(NINE))
 
     def reload(**sections: Mapping[str, object]) -> None:
-        before = len(daemon.says("configuration reloaded"))
+        before = len(daemon.logged("configuration reloaded"))
         setting.write_ini(**sections)
         os.kill(daemon.pid, signal.SIGHUP)
-        wait("the reload", lambda: len(daemon.says("configuration reloaded")) > before)
+        wait("the reload", lambda: len(daemon.logged("configuration reloaded")) > before)
 
     reload(Battery={**FLEET, "interval": 2})
-    assert len(daemon.says("receiving changes")) == 1
+    assert len(daemon.logged("receiving changes")) == 1
     reload(Battery=FLEET, Fields={"Mode": "vebus/Mode"})
     everybody = {*portals(3)}
     wait("the new field", lambda: {r["portal"] for r in setting.rows("Mode, portal")} >= everybody)
     reload(Battery={"serial": portals(3)[0]})
     daemon.wait_for_log(f"reading .* {portals(3)[0]}")
     assert daemon.stop() == 0
-    assert not daemon.says("WARNING|ERROR")
+    assert not daemon.logged("WARNING|ERROR")

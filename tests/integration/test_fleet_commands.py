@@ -26,7 +26,7 @@ def test_watch_shows_the_named_one(setting: Setting) -> None:
         environment={"TERM": "dumb"},
     )
     watch.wait_for_log("Voltage [0-9.]+ V, .*F [0-9.]+ Hz")
-    assert watch.says(f"receiving changes from 127.0.0.1, portal id {portals(3)[1]}")
+    assert watch.logged(f"receiving changes from 127.0.0.1, portal id {portals(3)[1]}")
     assert watch.stop() == 0
 
 
@@ -53,7 +53,7 @@ def test_watch_reports_a_missing_argument(
     """In one line, before any request."""
     watch = setting.daemon(Battery=battery, options=("watch", *named))
     assert watch.wait_for_end() == 64
-    assert watch.says(f"^bat2influx watch: {problem}")
+    assert watch.logged(f"^bat2influx watch: {problem}")
     assert len(watch.log.read_text().splitlines()) == 1
 
 
@@ -64,10 +64,10 @@ def test_discover_and_setup_db_work_with_a_fleet(setting: Setting) -> None:
     discover = setting.daemon(Battery=FLEET, options=("discover", f"127.0.0.1:{port}"))
     assert discover.wait_for_end() == 0, discover.log.read_text()
     for portal in portals(2):
-        assert discover.says(portal)
+        assert discover.logged(portal)
     setup = setting.daemon(Battery=FLEET, options=("setup-db", "--dry-run"))
     assert setup.wait_for_end() == 0, setup.log.read_text()
-    assert setup.says("CREATE DATABASE")
+    assert setup.logged("CREATE DATABASE")
 
 
 def test_a_reload_makes_a_fleet_of_a_device_and_the_reverse(setting: Setting) -> None:
@@ -79,13 +79,13 @@ def test_a_reload_makes_a_fleet_of_a_device_and_the_reverse(setting: Setting) ->
     daemon = setting.daemon(watchdog=64, Battery=alone, Influx=tags)
     wait("one", lambda: {portal for portal, _ in kept(setting)} == {portals(2)[0]})
     for battery in (FLEET, {**FLEET, "share_group": "store"}, alone):
-        before = len(daemon.says("configuration reloaded"))
+        before = len(daemon.logged("configuration reloaded"))
         setting.write_ini(Battery=battery, Influx=tags)
         os.kill(daemon.pid, signal.SIGHUP)
-        wait("the reload", lambda n=before: len(daemon.says("configuration reloaded")) > n)
+        wait("the reload", lambda n=before: len(daemon.logged("configuration reloaded")) > n)
         if battery is FLEET:
             wait("all fields of both", lambda: len(kept(setting)) == 2 * len(NINE))
         elif battery is not alone:
             daemon.wait_for_log("sharing the work in the group store")
     assert daemon.stop() == 0
-    assert not daemon.says("WARNING|ERROR")
+    assert not daemon.logged("WARNING|ERROR")

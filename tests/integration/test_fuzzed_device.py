@@ -12,7 +12,7 @@ from tests.standins.databases.influxdb import InfluxDB
 from tests.standins.network.mosquitto import Mosquitto
 from tests.standins.venus.device import Device
 from tests.standins.venus.payloads import payloads
-from tests.support.compare import NINE, assert_all_said, kept
+from tests.support.compare import NINE, assert_all_published, stored_values
 from tests.support.daemon import Daemon, Setting, wait
 
 P = "c0619ab1c2d3"
@@ -69,13 +69,13 @@ def test_a_flood_of_fuzzed_payloads_costs_no_value(tmp_path: Path) -> None:
             wait("the last of them", lambda end=end: has_stored(setting, end))
             sizes.append(resident(daemon))
         assert daemon.running
-        assert len(daemon.says("")) <= MOST_LINES
-        assert not daemon.says("WARNING|ERROR|CRITICAL|Traceback")
+        assert len(daemon.logged("")) <= MOST_LINES
+        assert not daemon.logged("WARNING|ERROR|CRITICAL|Traceback")
         device.silence()  # publishes after the end need not be stored
         assert daemon.stop() == 0
         # InfluxDB writes a large float without its point, and json reads that as an int.
-        stored = [float(value) for _, value in kept(setting, "Voltage")]
+        stored = [float(value) for _, value in stored_values(setting, "Voltage")]
         assert [value for value, _ in groupby(stored)] == [value for value, _ in groupby(wanted)]
         for field in others:
-            assert_all_said(device, NINE[field], kept(setting, field), field)
+            assert_all_published(device, NINE[field], stored_values(setting, field), field)
         assert max(sizes) - sizes[0] < MOST_GROWTH, sizes

@@ -10,7 +10,7 @@ from bat2influx.venus.presets import PRESETS
 from bat2influx.venus.units import DEFAULT_FIELDS
 from tests.standins.venus.device import Device
 from tests.standins.venus.large import ABSENT, NULL, large, services
-from tests.support.compare import assert_all, said
+from tests.support.compare import assert_all, published
 from tests.support.daemon import Setting, wait
 
 P = "c0619ab1c2d3"
@@ -73,11 +73,11 @@ def test_a_large_system_by_a_few_lines(setting: Setting, instances: str) -> None
     assert {*series} == {*leaves} - void(device, leaves)
     assert len(series) > 120
     for each, values in series.items():
-        if len({number for _, number in said(device, leaves[each])}) > 1:
+        if len({number for _, number in published(device, leaves[each])}) > 1:
             assert_all(device, leaves[each], values, str(each))
         else:  # a setting, which is not counted
             assert {number for _, number in values} == numbers(device, leaves[each])
-    assert not daemon.says("WARNING|ERROR")
+    assert not daemon.logged("WARNING|ERROR")
 
 
 def numbers(device: Device, leaf: str) -> set[float]:
@@ -98,14 +98,14 @@ def test_check_shows_which_fields_of_the_presets_exist(setting: Setting) -> None
     ini = INI.format(mqtt=setting.mosquitto.port, influx=setting.influxdb.port, instances="tag")
     check = setting.daemon(text=ini, options=("check",))
     assert check.wait_for_end() == 0
-    said = check.log.read_text()
-    assert "InputL2Power/275" in said
-    assert "InputL2Power/289" in said
-    assert "not on this device" in said
+    published = check.log.read_text()
+    assert "InputL2Power/275" in published
+    assert "InputL2Power/289" in published
+    assert "not on this device" in published
     lacking = {place.partition("/")[0]: place.partition("/")[2] for place in ABSENT}
     for preset in (each for own in PRESETS.values() for each in own):
         if lacking.get(preset.service) == preset.path:
-            assert preset.name in said
+            assert preset.name in published
 
 
 def test_two_inverters_and_one_selected(setting: Setting) -> None:
@@ -113,10 +113,10 @@ def test_two_inverters_and_one_selected(setting: Setting) -> None:
     setting.venus(large(P))
     undecided = setting.daemon(Battery={"interval": 0.2})
     assert undecided.wait_for_end() == 78
-    (first,) = undecided.says("several instances of vebus")
+    (first,) = undecided.logged("several instances of vebus")
     assert "275 and 289" in first
-    assert undecided.says("^instance = 289$")
-    assert undecided.says("^instances = tag$")
+    assert undecided.logged("^instance = 289$")
+    assert undecided.logged("^instances = tag$")
     setting.daemon(Battery={"interval": 0.2, "instance": 289})
     wait("values", lambda: len(setting.stored()) > 20)
 
@@ -133,7 +133,7 @@ def test_a_service_that_comes_later_is_found(setting: Setting) -> None:
     paths = services(P)["grid/30"]
     device.add_service("grid", 30, paths)
     wait("the grid", lambda: "GridPower" in {field for _, field, _ in setting.stored()})
-    assert not daemon.says("does not answer for|has no grid")
+    assert not daemon.logged("does not answer for|has no grid")
 
 
 def test_a_text_value_is_reported_by_name(setting: Setting) -> None:
@@ -146,8 +146,8 @@ def test_a_text_value_is_reported_by_name(setting: Setting) -> None:
         Fields={"State": "vebus/State", "Product": "vebus/ProductName"},
     )
     wait("the state", lambda: "State" in {field for _, field, _ in setting.stored()})
-    said = daemon.wait_for_log("has text for Product")
-    assert "Remove the field" in said
+    published = daemon.wait_for_log("has text for Product")
+    assert "Remove the field" in published
     assert "Product" not in {field for _, field, _ in setting.stored()}
 
 

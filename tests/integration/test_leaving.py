@@ -9,7 +9,7 @@ import pytest
 
 from tests.standins.venus.device import Device
 from tests.standins.venus.mqtt import steady_unix_time
-from tests.support.compare import FAST, kept, said
+from tests.support.compare import FAST, published, stored_values
 from tests.support.daemon import Setting, wait
 
 P = "c0619ab1c2d3"
@@ -34,8 +34,8 @@ def test_sigterm_loses_no_answer_that_is_under_way(setting: Setting) -> None:
         os.kill(daemon.pid, signal.SIGTERM)
         assert daemon.wait_for_end(10) == 0
         for field, leaf in FAST.items():
-            late = {value for when, value in said(device, leaf) if asked < when < asked + SURE}
-            assert late <= {value for _, value in kept(setting, field)}, field
+            late = {value for when, value in published(device, leaf) if asked < when < asked + SURE}
+            assert late <= {value for _, value in stored_values(setting, field)}, field
             met += len(late)
         if met:
             return
@@ -52,4 +52,4 @@ def test_a_device_that_does_not_answer_does_not_delay_the_exit(setting: Setting)
     reads = device.log.counters.reads
     wait("reads", lambda: device.log.counters.reads > reads)
     assert daemon.stop(10.0) == 0
-    assert daemon.says("every value is stored")
+    assert daemon.logged("every value is stored")

@@ -14,7 +14,7 @@ from tests.standins.databases.influxdb import InfluxDB, Row
 from tests.standins.network.mosquitto import Mosquitto
 from tests.standins.venus.device import Device
 from tests.standins.venus.values import solarcharger
-from tests.support.compare import NINE, assert_complete, kept, said
+from tests.support.compare import NINE, assert_complete, published, stored_values
 from tests.support.daemon import Setting, wait
 
 P = "c0619ab1c2d3"
@@ -34,7 +34,7 @@ def test_the_nine_fields_are_stored_without_any_id_configured(setting: Setting) 
     daemon.wait_for_log("reading 127.0.0.1, portal id c0619ab1c2d3, vebus 275")
     wait("nine fields", lambda: fields(setting) == NINE.keys())
     assert daemon.stop() == 0
-    assert daemon.says("every value is stored")
+    assert daemon.logged("every value is stored")
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +53,7 @@ def record(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Setting, 
         daemon = setting.daemon(Battery={**GIVEN, "soc_interval": 1}, Fields=own)
         wait("all fields", lambda: fields(setting) == {*NINE, *own})
         device.set_value("vebus", "/State", 3.5)
-        wait("some seconds", lambda: len(kept(setting, "Soc")) >= 5)
+        wait("some seconds", lambda: len(stored_values(setting, "Soc")) >= 5)
         assert daemon.stop() == 0
         yield setting, device
 
@@ -69,7 +69,7 @@ def test_every_field_is_a_float(record: tuple[Setting, Device]) -> None:
     setting, _ = record
     types = setting.influxdb.query("SHOW FIELD KEYS FROM dc", "battery")
     assert {row["fieldType"] for row in types} == {"float"}
-    assert {value for _, value in kept(setting, "State")} == {3, 3.5}
+    assert {value for _, value in stored_values(setting, "State")} == {3, 3.5}
 
 
 def test_only_configured_fields_are_stored(record: tuple[Setting, Device]) -> None:
@@ -112,7 +112,7 @@ def test_the_state_of_charge_is_read_at_a_separate_interval(
 def test_one_path_is_stored_under_two_names(record: tuple[Setting, Device]) -> None:
     """A path of two fields is read once, and its value is stored for both."""
     setting, device = record
-    assert kept(setting, "Bank") == kept(setting, "Voltage")
+    assert stored_values(setting, "Bank") == stored_values(setting, "Voltage")
     assert_complete(setting, device, "Bank", NINE["Voltage"])
 
 
@@ -124,9 +124,9 @@ def test_database_measurement_and_tags_are_as_configured(setting: Setting) -> No
         Influx={"db": "power plant", "measurement": "The cellar", "tags": "site:home, room:up 2"},
     )
     place = {"db": "power plant", "measurement": "The cellar"}
-    wait("some values", lambda: len(kept(setting, "Soc", **place)) >= 3)
+    wait("some values", lambda: len(stored_values(setting, "Soc", **place)) >= 3)
     assert daemon.stop() == 0
-    assert daemon.says("created the database 'power plant'")
+    assert daemon.logged("created the database 'power plant'")
     names = [row["name"] for row in setting.influxdb.query("SHOW DATABASES")]
     assert sorted(names) == ["_internal", "power plant"] or names == ["power plant"]
     rows = setting.rows("LAST(*)", **place)
@@ -153,10 +153,10 @@ def test_further_fields_are_a_line_each(setting: Setting) -> None:
     }
     daemon = setting.daemon(Battery=QUICK, Fields=own)
     wait("all fields", lambda: fields(setting) == {*NINE, *own})
-    wait("some values", lambda: len(kept(setting, "V2")) >= 5)
+    wait("some values", lambda: len(stored_values(setting, "V2")) >= 5)
     assert daemon.stop() == 0
     for field, value in {"V2": 229.5, "Sun": 512.5, "Wind": 3, "Water": 61}.items():
-        assert {each for _, each in kept(setting, field)} == {value}
+        assert {each for _, each in stored_values(setting, field)} == {value}
     assert_complete(setting, device, "Solar", "solarcharger/288/Yield/Power")
     assert_complete(setting, device, "Panel", "solarcharger/288/Pv/V")
     assert_complete(setting, device, "Battery", "system/0/Dc/Battery/Power")
@@ -171,7 +171,7 @@ def test_without_the_defaults_only_own_fields_are_read(setting: Setting) -> None
     daemon = setting.daemon(
         Battery=QUICK, Fields={"defaults": "no", "Pv": "solarcharger/Yield/Power"}
     )
-    wait("some values", lambda: len(kept(setting, "Pv")) >= 5)
+    wait("some values", lambda: len(stored_values(setting, "Pv")) >= 5)
     assert daemon.stop() == 0
     assert fields(setting) == {"Pv"}
     asked = {r.topic for r in device.log.requests}
@@ -195,10 +195,10 @@ def test_by_tick_all_fields_of_a_tick_share_a_row(setting: Setting) -> None:
     assert all(row["time"] % 200_000_000 == 0 for row in rows)
     assert_mostly_whole(rows)
     for field, leaf in NINE.items():
-        values = [value for _, value in kept(setting, field)]
+        values = [value for _, value in stored_values(setting, field)]
         assert values == sorted(set(values))
-        moments = {value: when for when, value in said(device, leaf)}
-        for stamp, value in kept(setting, field):
+        moments = {value: when for when, value in published(device, leaf)}
+        for stamp, value in stored_values(setting, field):
             assert 0 < moments[value] - stamp / 1e9 < 10, "a tick precedes its answers"
 
 
@@ -214,7 +214,7 @@ def test_by_tick_reads_of_other_clients_change_no_row(setting: Setting) -> None:
     rows = setting.rows()
     assert all(row["time"] % 200_000_000 == 0 for row in rows)
     assert_mostly_whole(rows)
-    assert len(said(device, NINE["Voltage"])) > 1.5 * len(rows)
+    assert len(published(device, NINE["Voltage"])) > 1.5 * len(rows)
 
 
 def test_found_a_value_before_the_first_tick_had_a_separate_row(setting: Setting) -> None:
@@ -224,7 +224,7 @@ def test_found_a_value_before_the_first_tick_had_a_separate_row(setting: Setting
     setting.venus(device)
     wait("the beginning of a tick", lambda: time.time() % 6 < 1.0)
     setting.daemon(Battery={**GIVEN, "interval": 6}, Influx={"timestamps": "tick"})
-    wait("a row by tick", lambda: kept(setting, "Voltage"))
+    wait("a row by tick", lambda: stored_values(setting, "Voltage"))
     assert {row["time"] % 6_000_000_000 for row in setting.rows()} == {0}
 
 
@@ -239,7 +239,7 @@ def test_it_runs_as_a_module_and_as_a_console_script(
     wait("a value", setting.stored)
     os.kill(daemon.pid, end)
     assert daemon.wait_for_end(10) == 0
-    assert daemon.says("every value is stored")
+    assert daemon.logged("every value is stored")
 
 
 def test_a_solar_charger_that_comes_later_is_no_reason_to_restart(setting: Setting) -> None:
@@ -255,7 +255,7 @@ def test_a_solar_charger_that_comes_later_is_no_reason_to_restart(setting: Setti
     wait("its name in STATUS", lambda: "has no solarcharger" in notify.status)
     pid = daemon.pid
     device.add_service("solarcharger", 288, {**solarcharger(), "/Yield/Power": 431.5})
-    wait("its values", lambda: 431.5 in [value for _, value in kept(setting, "Pv")])
+    wait("its values", lambda: 431.5 in [value for _, value in stored_values(setting, "Pv")])
     daemon.wait_for_log("every field is answered")
     wait("a good STATUS", lambda: "solarcharger" not in notify.status)
     assert daemon.pid == pid

@@ -13,7 +13,7 @@ from bat2influx.reading import NS
 from tests.standins.venus.device import Device
 from tests.standins.venus.firmware import Firmware
 from tests.standins.venus.mqtt import steady_unix_time
-from tests.support.compare import NINE, kept
+from tests.support.compare import NINE, stored_values
 from tests.support.daemon import Setting, wait
 
 P = "c0619ab1c2d3"
@@ -31,8 +31,8 @@ def sent(device: Device, place: str) -> list[tuple[float, bytes]]:
 
 def more(setting: Setting, count: int, **place: str) -> Callable[[], bool]:
     """Return the condition that so many more values of the voltage are stored than now."""
-    before = len(kept(setting, "Voltage", **place))
-    return lambda: len(kept(setting, "Voltage", **place)) >= before + count
+    before = len(stored_values(setting, "Voltage", **place))
+    return lambda: len(stored_values(setting, "Voltage", **place)) >= before + count
 
 
 def test_all_is_read_once_and_then_changes_are_published(setting: Setting) -> None:
@@ -49,9 +49,9 @@ def test_all_is_read_once_and_then_changes_are_published(setting: Setting) -> No
     assert [once[each] for each in ("Dc/0", "Ac/ActiveIn/L1", "Soc")] == [1, 1, 1]
     assert once.keys() == {"Dc/0", "Ac/ActiveIn/L1", "Soc", "Ac/ActiveIn/L1/S", f"R/{P}/keepalive"}
     assert daemon.stop() == 0
-    values = [value for _, value in kept(setting, "Voltage")]
+    values = [value for _, value in stored_values(setting, "Voltage")]
     assert all(later != sooner for sooner, later in pairwise(values))
-    assert not daemon.says("WARNING|ERROR")
+    assert not daemon.logged("WARNING|ERROR")
 
 
 def test_apparent_power_is_read_now_and_then(setting: Setting) -> None:
@@ -60,7 +60,7 @@ def test_apparent_power_is_read_now_and_then(setting: Setting) -> None:
     setting.venus(device)
     device.stale("vebus", "/Ac/ActiveIn/L1/S")
     setting.daemon(watchdog=16, Battery=NOTIFY)
-    wait("changes", lambda: len({value for _, value in kept(setting, "S")}) >= 3)
+    wait("changes", lambda: len({value for _, value in stored_values(setting, "S")}) >= 3)
 
 
 def test_no_full_republish_twice_in_half_w(setting: Setting) -> None:
@@ -69,12 +69,12 @@ def test_no_full_republish_twice_in_half_w(setting: Setting) -> None:
     runner = setting.venus(device)
     since = steady_unix_time()
     setting.daemon(watchdog=100, Battery=NOTIFY)
-    wait("values", lambda: kept(setting, "Voltage"))
+    wait("values", lambda: stored_values(setting, "Voltage"))
     for number in range(3):
         device.set_value("vebus", "/Dc/0/Voltage", 50.0 + number)
         setting.mosquitto.restart()
         assert runner.wait_attached()
-        wait("it", lambda n=number: kept(setting, "Voltage")[-1][1] == 50.0 + n)
+        wait("it", lambda n=number: stored_values(setting, "Voltage")[-1][1] == 50.0 + n)
     assert device.log.counters.republishes <= (steady_unix_time() - since) / 50.0 + 1
     assert device.log.counters.reads >= 1
 
@@ -86,10 +86,10 @@ def test_reads_of_other_clients_add_no_values(setting: Setting) -> None:
     device.set_value("vebus", "/Dc/0/Voltage", 52.5)
     device.foreign(40, ["vebus/275/Dc/0"], keepalive=True)
     setting.daemon(Battery={**NOTIFY, "interval": 30})
-    wait("values", lambda: kept(setting, "Voltage"))
+    wait("values", lambda: stored_values(setting, "Voltage"))
     wait("reads of the other client", lambda: device.log.counters.foreign >= 200)
-    ticks = {when // (30 * NS) for when, _ in kept(setting, "Voltage")}
-    assert len(kept(setting, "Voltage")) <= len(ticks) + 1
+    ticks = {when // (30 * NS) for when, _ in stored_values(setting, "Voltage")}
+    assert len(stored_values(setting, "Voltage")) <= len(ticks) + 1
 
 
 @pytest.mark.parametrize("timestamps", ["arrival", "tick"])
@@ -109,8 +109,8 @@ def test_forward_filled_it_equals_a_poll_at_every_tick(setting: Setting, timesta
         told = [message for message in device.log.sent if message.topic == f"N/{P}/{leaf}"]
         changes = [b.time for a, b in pairwise(told) if a.payload != b.payload]
         compared += compare(
-            kept(setting, field, measurement="polled"),
-            kept(setting, field, measurement="told"),
+            stored_values(setting, field, measurement="polled"),
+            stored_values(setting, field, measurement="told"),
             changes,
             tick=0.2 if timestamps == "tick" else 0.0,
         )

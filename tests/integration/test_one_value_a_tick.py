@@ -18,7 +18,7 @@ from tests.standins.venus.device import Device
 from tests.standins.venus.log import Why
 from tests.standins.venus.mqtt import steady_unix_time
 from tests.standins.venus.values import OFF_GRID
-from tests.support.compare import FAST, NINE, asked, assert_one_a_tick, kept
+from tests.support.compare import FAST, NINE, assert_one_a_tick, read_times, stored_values
 from tests.support.daemon import Daemon, Setting, wait
 from tests.support.node_exporter import samples
 
@@ -48,8 +48,8 @@ def device(setting: Setting) -> Device:
 def more_asked(device: Device, count: int) -> Callable[[], bool]:
     """Return the condition that the voltage was read so many more times than now."""
     leaf = NINE["Voltage"]
-    before = len(asked(device, leaf))
-    return lambda: len(asked(device, leaf)) >= before + count
+    before = len(read_times(device, leaf))
+    return lambda: len(read_times(device, leaf)) >= before + count
 
 
 def start(setting: Setting, interval: float, soc_interval: float | None = None) -> Daemon:
@@ -87,10 +87,12 @@ def test_messages_caused_by_other_clients_are_counted_and_not_stored(
     since, before = steady_unix_time(), let_go(setting, NoValue.NO_TICK)
     wait("the ticks", more_asked(device, ticks + 2))
     until = steady_unix_time() - 0.5  # so that the answers to the reads before it are stored
-    wait("the last values", lambda: all(kept(setting, f)[-1][0] / NS >= until for f in NINE))
+    wait(
+        "the last values", lambda: all(stored_values(setting, f)[-1][0] / NS >= until for f in NINE)
+    )
     assert device.log.counters.republishes >= 3
     for field, leaf in NINE.items():
-        stored = kept(setting, field)
+        stored = stored_values(setting, field)
         counted = assert_one_a_tick(device, leaf, stored, field, since=since, until=until)
         assert counted >= (ticks // 2 - 1 if field == "Soc" else ticks), field
     unasked = ticks * interval * CHANGES * len(FAST)
@@ -111,18 +113,18 @@ def test_a_service_that_hangs_has_no_value_whatever_is_republished(
     since, republished = steady_unix_time(), device.log.counters.republishes
     wait("republishes", lambda: device.log.counters.republishes >= republished + 6)
     until = steady_unix_time()
-    assert not daemon.says("every field is answered")
+    assert not daemon.logged("every field is answered")
     for field in NINE:
-        late = [value for at, value in kept(setting, field) if since < at / NS < until]
+        late = [value for at, value in stored_values(setting, field) if since < at / NS < until]
         assert len(late) <= 1, f"{field} has {late} while its service hangs"
     load = "system/0/Ac/Consumption/L1/Power"
-    stored = kept(setting, "Load")
+    stored = stored_values(setting, "Load")
     assert assert_one_a_tick(device, load, stored, "Load", since=since, until=until - 2.0) >= 9
     device.resume("vebus")
-    wait("values again", lambda: kept(setting, "Voltage")[-1][0] / NS > until)
+    wait("values again", lambda: stored_values(setting, "Voltage")[-1][0] / NS > until)
     daemon.wait_for_log("every field is answered")
     assert daemon.stop() == 0
-    assert len(daemon.says("every field is answered")) == 1
+    assert len(daemon.logged("every field is answered")) == 1
 
 
 @pytest.mark.parametrize("who", ["daemon", "broker"])
@@ -145,7 +147,7 @@ def test_a_burst_after_a_freeze_is_one_value(setting: Setting, device: Device, w
     assert daemon.stop() == 0
     assert notifications(device) >= 5 * CHANGES
     for field in NINE:
-        stamps = [at for at, _ in kept(setting, field)]
+        stamps = [at for at, _ in stored_values(setting, field)]
         ticks = Counter(_tick(at) for at in stamps)
         near = [at for at in stamps if ticks[_tick(at)] > 1]
         assert not near, f"{field} has more than one value in a tick: {near}"
@@ -214,14 +216,14 @@ def test_a_charger_is_switched_off_and_on_in_a_system_without_vebus(setting: Set
     daemon.wait_for_log("solarcharger 289")
     wait("its name in STATUS", lambda: "solarcharger 289" in notify.status)
     others = [leaf for leaf in EACH_TICK if leaf != GONE]
-    asked_before = len(asked(device, others[0]))
-    wait("ticks without it", lambda: len(asked(device, others[0])) >= asked_before + 5)
+    asked_before = len(read_times(device, others[0]))
+    wait("ticks without it", lambda: len(read_times(device, others[0])) >= asked_before + 5)
     away = len(of(setting, GONE))
     device.come_back("solarcharger/289")
     wait("its values", lambda: len(of(setting, GONE)) >= away + 3)
     wait("a good STATUS", lambda: "solarcharger 289" not in notify.status)
     assert daemon.running
     assert daemon.stop() == 0
-    assert not daemon.says("ERROR|several instances|no such path")
+    assert not daemon.logged("ERROR|several instances|no such path")
     for leaf in others:
         assert assert_one_a_tick(device, leaf, of(setting, leaf), leaf, since=since) >= 5

@@ -24,7 +24,7 @@ from tests.standins.venus.login import Outcome, Profile
 from tests.standins.venus.mqtt import VenusRunner
 from tests.standins.venus.pairing import PairingPage
 from tests.standins.venus.visitor import PASSWORD
-from tests.support.compare import kept
+from tests.support.compare import stored_values
 from tests.support.daemon import Setting, wait
 
 EX_OK, EX_UNAVAILABLE = 0, 69
@@ -254,7 +254,7 @@ def test_a_removed_token_is_reported_with_the_command_for_a_new_one(
     lines = dict(line.split(" = ", 1) for line in result.out.splitlines()[1:])
     setting.ini["Battery"] = {}
     daemon = setting.daemon(Battery={key: value.strip('"') for key, value in lines.items()})
-    wait("values", lambda: kept(setting, "Voltage"))
+    wait("values", lambda: stored_values(setting, "Voltage"))
     page.remove(lines["user"])
     line = daemon.wait_for_log("rejected the login of 'token/bat2influx/")
     assert "the token was removed at the device; pair again: 'bat2influx --config" in line

@@ -11,7 +11,7 @@ from paho.mqtt import publish
 from tests.standins.databases.influxdb import InfluxDB
 from tests.standins.network.mosquitto import Mosquitto
 from tests.standins.venus.device import Device
-from tests.support.compare import NINE, kept, said
+from tests.support.compare import NINE, published, stored_values
 from tests.support.daemon import Daemon, NotifySocket, Setting, wait
 
 P = "c0619ab1c2d3"
@@ -75,11 +75,11 @@ class Feed:
 
     def voltages(self) -> list[float]:
         """Return the stored values of the voltage."""
-        return [value for _, value in kept(self.setting, "Voltage")]
+        return [value for _, value in stored_values(self.setting, "Voltage")]
 
     def numbers(self) -> set[float]:
         """Return the normal numbers that the device has published of the voltage."""
-        return {value for _, value in said(self.device, NINE["Voltage"])}
+        return {value for _, value in published(self.device, NINE["Voltage"])}
 
     def sent(self, payload: bytes) -> int:
         """Return how often the device has published this in place of the voltage."""
@@ -112,17 +112,17 @@ def feed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Feed]:
         wait("values", lambda: {field for _, field, _ in setting.stored()} == NINE.keys())
         yield Feed(setting, device, daemon, notify, daemon.pid)
         assert daemon.stop() == 0
-        assert not daemon.says("WARNING|ERROR|Traceback")
+        assert not daemon.logged("WARNING|ERROR|Traceback")
 
 
 @pytest.mark.parametrize("name", NO_VALUES)
 def test_payloads_that_are_no_value_are_ignored(name: str, feed: Feed) -> None:
     """It is not stored, other fields are not affected, and the next number is stored."""
-    others = len(kept(feed.setting, "Current"))
+    others = len(stored_values(feed.setting, "Current"))
     feed.say(NO_VALUES[name])
     assert feed.daemon.running
     assert feed.daemon.pid == feed.pid
-    assert len(kept(feed.setting, "Current")) > others
+    assert len(stored_values(feed.setting, "Current")) > others
     assert set(feed.voltages()) <= feed.numbers() | {number for _, number in VALUES.values()}
     assert "127.0.0.1" not in feed.notify.status
 
@@ -153,8 +153,8 @@ def test_a_retained_value_is_not_stored(setting: Setting) -> None:
     device = Device(P)
     setting.venus(device)
     setting.daemon(Battery=GIVEN)
-    wait("values", lambda: len(kept(setting, "Voltage")) >= 5)
-    assert 666.25 not in [value for _, value in kept(setting, "Voltage")]
+    wait("values", lambda: len(stored_values(setting, "Voltage")) >= 5)
+    assert 666.25 not in [value for _, value in stored_values(setting, "Voltage")]
 
 
 def test_a_topic_that_was_not_requested_is_not_stored(setting: Setting) -> None:
@@ -165,17 +165,17 @@ def test_a_topic_that_was_not_requested_is_not_stored(setting: Setting) -> None:
     topic = f"N/{P}/{NINE['Voltage']}"
     near = (topic + "/", topic + "/x", "/" + topic, topic.lower(), topic[:-1], "N", f"N/{P}")
     send(setting, *((each, b'{"value":666.25}') for each in near))
-    before = len(kept(setting, "Voltage"))
-    wait("more values", lambda: len(kept(setting, "Voltage")) >= before + 3)
+    before = len(stored_values(setting, "Voltage"))
+    wait("more values", lambda: len(stored_values(setting, "Voltage")) >= before + 3)
     assert 666.25 not in [value for _, _, value in setting.stored()]
 
 
 def test_a_flood_of_payloads_that_are_no_value_stops_nothing(feed: Feed) -> None:
     """After a hundred messages of every kind in a row no field misses values."""
     topic = f"N/{P}/{NINE['Soc']}"
-    before = len(kept(feed.setting, "Soc"))
+    before = len(stored_values(feed.setting, "Soc"))
     send(feed.setting, *((topic, payload) for payload in list(NO_VALUES.values()) * 3))
-    wait("values", lambda: len(kept(feed.setting, "Soc")) >= before + 5)
+    wait("values", lambda: len(stored_values(feed.setting, "Soc")) >= before + 5)
     assert feed.daemon.pid == feed.pid
-    found = {value for _, value in kept(feed.setting, "Soc")}
-    assert found <= {value for _, value in said(feed.device, NINE["Soc"])}
+    found = {value for _, value in stored_values(feed.setting, "Soc")}
+    assert found <= {value for _, value in published(feed.device, NINE["Soc"])}

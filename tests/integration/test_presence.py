@@ -11,7 +11,7 @@ import pytest
 
 from tests.integration.test_check import Check
 from tests.standins.venus.device import Device
-from tests.support.compare import kept
+from tests.support.compare import stored_values
 from tests.support.daemon import Setting, wait
 
 P = "c0619ab1c2d3"
@@ -30,8 +30,8 @@ W = 24.0  # s
 
 def more(setting: Setting, field: str, count: int = 5) -> Callable[[], bool]:
     """Return the condition that `count` more values of a field are stored than now."""
-    before = len(kept(setting, field))
-    return lambda: len(kept(setting, field)) >= before + count
+    before = len(stored_values(setting, field))
+    return lambda: len(stored_values(setting, field)) >= before + count
 
 
 @pytest.fixture
@@ -62,7 +62,7 @@ def test_found_a_charger_that_was_switched_off_ended_the_daemon(
     """It is reported while the others continue, and read again after its return."""
     notify = setting.notify_socket()
     daemon = setting.daemon(notify=notify, watchdog=W, **SYSTEM_OF_THREE)
-    wait("values", lambda: len(kept(setting, "Pv288")) >= 5)
+    wait("values", lambda: len(stored_values(setting, "Pv288")) >= 5)
     three.vanish("solarcharger/288")
     daemon.wait_for_log("no longer has solarcharger 288 .since .*check that it is connected")
     wait("the same in STATUS", lambda: "no longer has solarcharger 288" in notify.status)
@@ -72,7 +72,7 @@ def test_found_a_charger_that_was_switched_off_ended_the_daemon(
     three.come_back("solarcharger/288")
     wait("its values", back)
     daemon.wait_for_log("every field is answered")
-    assert not daemon.says("ERROR|several|no such path")
+    assert not daemon.logged("ERROR|several|no such path")
     assert daemon.stop() == 0
 
 
@@ -88,7 +88,7 @@ def test_found_a_preset_whose_service_came_twice_ended_the_daemon(setting: Setti
         Battery=SYSTEM_OF_THREE["Battery"],
         Fields={"presets": "battery"},
     )
-    wait("values", lambda: len(kept(setting, "Voltage")) >= 5)
+    wait("values", lambda: len(stored_values(setting, "Voltage")) >= 5)
     paths = {"/ProductId": 1, "/Soc": 50.0, "/Dc/0/Voltage": 52.0}
     for instance in (512, 513):
         device.add_service("battery", instance, paths)

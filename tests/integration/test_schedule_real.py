@@ -18,7 +18,7 @@ from tests.standins.databases.influxdb import InfluxDB
 from tests.standins.network.mosquitto import Mosquitto
 from tests.standins.network.mqtt_peers import Refusing
 from tests.standins.venus.device import Device
-from tests.support.compare import FAST, NINE, assert_complete, kept
+from tests.support.compare import FAST, NINE, assert_complete, stored_values
 from tests.support.daemon import Daemon, NotifySocket, Setting, wait
 from tests.support.process import free_port
 
@@ -113,7 +113,7 @@ def minute(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Minute]:
 
 
 def _is_in(setting: Setting, second: int) -> bool:
-    return any(when // 10**9 > second for when, _ in kept(setting, "Voltage"))
+    return any(when // 10**9 > second for when, _ in stored_values(setting, "Voltage"))
 
 
 def test_every_second_has_its_requests(minute: Minute) -> None:
@@ -133,14 +133,14 @@ def test_every_second_has_every_fast_field(minute: Minute) -> None:
     assert len(minute.seconds) >= 60
     assert len(minute.stalled & set(minute.seconds)) <= 20, "this machine stalls too often"
     for field in FAST:
-        held = {when // 10**9 for when, _ in kept(minute.setting, field)}
+        held = {when // 10**9 for when, _ in stored_values(minute.setting, field)}
         empty = set(minute.seconds) - held - minute.stalled
         assert not empty, f"{field} has no value in {sorted(empty)}"
 
 
 def test_every_ten_seconds_have_the_state_of_charge(minute: Minute) -> None:
     """The slow field comes at its default interval of 10 s."""
-    held = {when // 10**10 for when, _ in kept(minute.setting, "Soc")}
+    held = {when // 10**10 for when, _ in stored_values(minute.setting, "Soc")}
     tens = {second // 10 for second in minute.seconds if second % 10 == 0}
     assert set(sorted(tens)[:-1]) <= held
 
@@ -166,9 +166,9 @@ def test_the_hanging_database_is_reported(minute: Minute) -> None:
     """STATUS= has the fault and the growing number of queued values; the log has it once."""
     assert any("InfluxDB at 127.0.0.1" in status for status in minute.waiting)
     assert "queued" in minute.waiting[-1]
-    assert len(minute.daemon.says("does not answer within")) == 1
-    assert minute.daemon.says("is reachable again")
-    assert minute.daemon.says("every value is stored")
+    assert len(minute.daemon.logged("does not answer within")) == 1
+    assert minute.daemon.logged("is reachable again")
+    assert minute.daemon.logged("every value is stored")
 
 
 def test_a_rejected_login_is_retried_at_most_twice_per_minute(minute: Minute) -> None:
@@ -182,7 +182,7 @@ def test_a_rejected_login_is_retried_at_most_twice_per_minute(minute: Minute) ->
 
 def test_a_login_rejected_after_six_seconds_is_no_network_fault(minute: Minute) -> None:
     """It is logged once, with advice, however long the device takes to reject it."""
-    said = minute.refused.says("WARNING")
+    said = minute.refused.logged("WARNING")
     assert len(said) == 1
     assert "127.0.0.1 rejected the login of 'bat2influx': the password is wrong" in said[0]
     assert f"set password in {minute.refused_notify.path.parent}/bat2influx.ini" in said[0]

@@ -14,7 +14,7 @@ import pytest
 
 from bat2influx.reading import NS
 from tests.standins.venus.device import Device
-from tests.support.compare import kept
+from tests.support.compare import stored_values
 from tests.support.daemon import Daemon, NotifySocket, Setting, wait
 
 P = "c0619ab1c2d3"
@@ -44,7 +44,9 @@ class Scene:
     def values(self, field: str) -> Callable[[], bool]:
         """Return the condition that there is a current value."""
         since = time.time()
-        return lambda: bool(stored := kept(self.setting, field)) and stored[-1][0] / NS > since
+        return lambda: (
+            bool(stored := stored_values(self.setting, field)) and stored[-1][0] / NS > since
+        )
 
     def status(self, words: str) -> Callable[[], bool]:
         """Return the condition that the status has this text."""
@@ -67,11 +69,11 @@ def test_a_farewell_and_a_return_are_detected_at_once(setting: Setting, mode: st
     lost = scene.status(r"no longer has vebus 275 \(since \d\d:\d\d:\d\d\)")
     scene.seconds("the farewell in the status", lost, AT_ONCE)
     wait("no old value shown", lambda: "Voltage 5" not in scene.notify.status)
-    assert scene.daemon.says("no longer has vebus 275")
+    assert scene.daemon.logged("no longer has vebus 275")
     scene.device.come_back("vebus")
     scene.seconds("a value after the return", scene.values("Voltage"), SOON)
     wait("a good status", lambda: "no longer" not in scene.notify.status)
-    assert not scene.daemon.says("no such path|ERROR")
+    assert not scene.daemon.logged("no such path|ERROR")
     assert scene.daemon.stop() == 0
 
 
@@ -82,7 +84,7 @@ def test_a_renumbered_inverter_is_read_soon(setting: Setting, mode: str) -> None
     wait("values", scene.values("Voltage"))
     scene.device.renumber("vebus", 276)
     scene.seconds("a value of the new instance", scene.values("Voltage"), SOON)
-    wait("the log", lambda: bool(scene.daemon.says("vebus 276")))
+    wait("the log", lambda: bool(scene.daemon.logged("vebus 276")))
     assert scene.device.log.counters.republishes <= 1
     assert scene.daemon.stop() == 0
 
@@ -112,5 +114,5 @@ def test_a_service_that_crashes_is_reported_with_the_time(setting: Setting, mode
     scene.seconds("the crash in the status", hangs, HANGING + (AT_ONCE if mode == "notify" else 0))
     scene.device.come_back("vebus")
     scene.seconds("a value after the return", scene.values("Voltage"), SOON)
-    assert not scene.daemon.says("no such path|has no vebus|ERROR")
+    assert not scene.daemon.logged("no such path|has no vebus|ERROR")
     assert scene.daemon.stop() == 0

@@ -31,7 +31,7 @@ from tests.standins.venus.visitor import (
     hello,
     trusting,
 )
-from tests.support.compare import NINE, assert_complete, kept
+from tests.support.compare import NINE, assert_complete, stored_values
 from tests.support.daemon import Daemon, NotifySocket, Setting, wait
 from tests.support.impatient import TENTH
 
@@ -97,8 +97,8 @@ def secured(setting: Setting, tmp_path: Path) -> Iterator[Secured]:
 
 def more_values(setting: Setting, field: str = "Voltage") -> None:
     """Wait until there are more values of a field than now."""
-    before = len(kept(setting, field))
-    wait(f"values of {field}", lambda: len(kept(setting, field)) > before)
+    before = len(stored_values(setting, field))
+    wait(f"values of {field}", lambda: len(stored_values(setting, field)) > before)
 
 
 # The login
@@ -121,8 +121,8 @@ def test_a_changed_password_is_waited_for(secured: Secured) -> None:
     outcomes = [attempt.outcome for attempt in attempts]
     assert outcomes == [Outcome.WRONG, Outcome.WRONG, Outcome.ACCEPTED]
     assert all(later.at - earlier.at >= PAUSE * TENTH for earlier, later in pairwise(attempts))
-    assert len(daemon.says("WARNING")) == 1
-    assert daemon.says(f"connected to {secured.host}, after .* 2 failed attempts")
+    assert len(daemon.logged("WARNING")) == 1
+    assert daemon.logged(f"connected to {secured.host}, after .* 2 failed attempts")
 
 
 def test_found_a_booting_device_was_not_retried_for_a_minute(secured: Secured) -> None:
@@ -141,7 +141,7 @@ def test_found_a_booting_device_was_not_retried_for_a_minute(secured: Secured) -
     assert {each.outcome for each in door.attempts[refused:]} == {Outcome.BOOTING}
     door.booted()
     more_values(secured.setting)
-    assert len(daemon.says("WARNING.*rejected the login")) == 1
+    assert len(daemon.logged("WARNING.*rejected the login")) == 1
 
 
 @pytest.mark.parametrize(
@@ -157,7 +157,7 @@ def test_a_rejection_after_six_seconds_is_no_network_fault(
     daemon = secured.setting.daemon(notify=notify)
     daemon.wait_for_log(f"{secured.host} rejected the login of 'bat2influx': .*{what}")
     wait("the same in STATUS", lambda: "rejected the login of 'bat2influx'" in notify.status)
-    assert len(daemon.says("WARNING|ERROR")) == len(door.attempts) == 1
+    assert len(daemon.logged("WARNING|ERROR")) == len(door.attempts) == 1
 
 
 PROFILES = [
@@ -180,7 +180,7 @@ def test_data_flows_under_each_profile(
     door = secured.door(profile)
     secured.write(*(secured.by_tls if by_tls else ()), *login)
     daemon = secured.setting.daemon()
-    wait("values", lambda: len(kept(secured.setting, "F")) >= 4)
+    wait("values", lambda: len(stored_values(secured.setting, "F")) >= 4)
     wait("a value of each", lambda: {name for _, name, _ in secured.setting.stored()} == {*NINE})
     assert daemon.stop() == 0
     for field, leaf in NINE.items():
@@ -191,7 +191,7 @@ def test_data_flows_under_each_profile(
     assert [(look.tls, look.given) for look in looks] == [(False, False)] * (
         not by_tls and bool(login)
     )
-    assert not daemon.says("WARNING|ERROR")
+    assert not daemon.logged("WARNING|ERROR")
 
 
 def test_data_flows_with_a_device_certificate_as_ca_file(secured: Secured) -> None:
@@ -226,7 +226,7 @@ def test_several_clients_are_accepted(secured: Secured) -> None:
         other.sendall(PINGREQ)
         assert answer(other, 2) == PINGRESP
     assert [daemon.stop() for daemon in daemons] == [0, 0]
-    assert not any(daemon.says("WARNING") for daemon in daemons)
+    assert not any(daemon.logged("WARNING") for daemon in daemons)
     assert len({attempt.client_id for attempt in door.attempts}) == len(door.attempts) == 3
 
 
@@ -252,7 +252,7 @@ def test_a_server_with_another_certificate_gets_no_password(secured: Secured) ->
     door.certificate = secured.own
     more_values(secured.setting)
     wait("a good STATUS", lambda: "certificate" not in notify.status)
-    assert len(daemon.says("shows a certificate other than")) == 1
+    assert len(daemon.logged("shows a certificate other than")) == 1
     assert len(door.attempts) == 2
 
 
@@ -310,7 +310,7 @@ def test_a_slow_handshake_delays_nothing(secured: Secured, slow: Callable[[Door]
     ready = len(notify.times("READY"))
     os.kill(daemon.pid, signal.SIGHUP)
     wait("the end of the reload", lambda: len(notify.times("READY")) > ready)
-    assert not daemon.says("WARNING"), "it was over too soon for a result"
+    assert not daemon.logged("WARNING"), "it was over too soon for a result"
     assert daemon.stop(END) == 0
 
 
@@ -431,7 +431,7 @@ def test_a_bad_file_of_ids_causes_one_warning(
     daemon = start(setting)
     more_values(setting)
     assert daemon.stop() == 0
-    (warning,) = daemon.says("WARNING|ERROR")
+    (warning,) = daemon.logged("WARNING|ERROR")
     assert str(state(setting)) in warning
     assert device.log.counters.republishes == 2
     assert state(setting).exists() == (harm is not protect)

@@ -15,7 +15,7 @@ import pytest
 from bat2influx.venus.protocol import NoValue
 from tests.standins.databases.influxdb import Row
 from tests.standins.venus.device import Device
-from tests.support.compare import LATEST, NINE, kept
+from tests.support.compare import LATEST, NINE, stored_values
 from tests.support.daemon import Daemon, Setting, wait
 from tests.support.node_exporter import NodeExporter, samples
 
@@ -58,13 +58,13 @@ def start(setting: Setting, run: Path, *, own: str = OWN, textfile: str = "yes")
 
 def told(setting: Setting, field: str) -> list[tuple[int, float]]:
     """Return (time in ns, number) of what the daemon has stored about itself."""
-    return kept(setting, field, measurement=OWN)
+    return stored_values(setting, field, measurement=OWN)
 
 
 def wait_for_values(setting: Setting, more: int = 5) -> None:
     """Wait for so many more values of a field."""
-    before = len(kept(setting, "Soc"))
-    wait("values", lambda: len(kept(setting, "Soc")) >= before + more)
+    before = len(stored_values(setting, "Soc"))
+    wait("values", lambda: len(stored_values(setting, "Soc")) >= before + more)
 
 
 def shown(run: Path) -> dict[str, float]:
@@ -78,10 +78,10 @@ def shown(run: Path) -> dict[str, float]:
 
 def hup(daemon: Daemon, setting: Setting, **sections: dict[str, object]) -> None:
     """Change the file, and reload it."""
-    before = len(daemon.says("configuration reloaded"))
+    before = len(daemon.logged("configuration reloaded"))
     setting.write_ini(**sections)
     os.kill(daemon.pid, signal.SIGHUP)
-    wait("the reload", lambda: len(daemon.says("configuration reloaded")) > before)
+    wait("the reload", lambda: len(daemon.logged("configuration reloaded")) > before)
 
 
 def test_its_counts_equal_the_sent_and_the_stored_values(
@@ -92,7 +92,7 @@ def test_its_counts_equal_the_sent_and_the_stored_values(
     daemon = start(setting, run)
     wait_for_values(setting, 10)
     device.silence()
-    wait("the last value", lambda: len({len(kept(setting, field)) for field in NINE}) == 1)
+    wait("the last value", lambda: len({len(stored_values(setting, field)) for field in NINE}) == 1)
 
     def sent(since: float) -> int:
         return sum(each.topic in TOPICS and each.time > since for each in list(device.log.sent))
@@ -155,7 +155,7 @@ def test_reports_of_an_outage_of_the_database_are_stored_afterwards(
     wait("an empty queue", little_waits)
     wait("the reports of the outage", lambda: meanwhile()[-1:] > [first + 3 * len(NINE)])
     assert meanwhile() == sorted(meanwhile())
-    oldest = min(when for when, _ in kept(setting, "Soc") if when > down)
+    oldest = min(when for when, _ in stored_values(setting, "Soc") if when > down)
 
     def slowest() -> float:
         return max(number for when, number in told(setting, "delay") if when > back)
@@ -185,8 +185,8 @@ def test_a_restart_of_the_broker_counts_as_one_reconnect(
         Influx={"self_measurement": OWN},
         Fields={"Multi": "vebus/State"},
     )
-    wait("the new field", lambda: kept(setting, "Multi"))
-    at = kept(setting, "Multi")[-1][0]
+    wait("the new field", lambda: stored_values(setting, "Multi"))
+    at = stored_values(setting, "Multi")[-1][0]
     wait("a report", lambda: told(setting, "received")[-1][0] > at)
     assert told(setting, "received")[-1][1] > received
     assert told(setting, "reconnects")[-1][1] == 1
@@ -234,7 +234,7 @@ def test_a_file_that_cannot_be_written_stops_nothing(setting: Setting, device: D
     daemon = start(setting, run, own="")
     daemon.wait_for_log(r"WARNING: cannot write .*/gone/run/bat2influx\.prom .*No such file")
     wait_for_values(setting, 10)
-    assert len(daemon.says(r"cannot write .*\.prom")) == 1
+    assert len(daemon.logged(r"cannot write .*\.prom")) == 1
     run.parent.mkdir()
     daemon.wait_for_log(r"\.prom is written again, after")
     wait("the file", lambda: shown(run))

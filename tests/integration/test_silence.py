@@ -17,8 +17,8 @@ from tests.support.compare import (
     answered,
     assert_in_order,
     assert_one_a_tick,
-    kept,
-    said,
+    published,
+    stored_values,
 )
 from tests.support.daemon import Setting, wait
 
@@ -59,8 +59,8 @@ def logins(mosquitto: Mosquitto) -> int:
 
 def more(setting: Setting, field: str, count: int = 3) -> Callable[[], bool]:
     """Return the condition that `count` more values of a field are stored than now."""
-    before = len(kept(setting, field))
-    return lambda: len(kept(setting, field)) >= before + count
+    before = len(stored_values(setting, field))
+    return lambda: len(stored_values(setting, field)) >= before + count
 
 
 def test_a_device_that_does_not_respond_is_not_read(setting: Setting) -> None:
@@ -69,7 +69,7 @@ def test_a_device_that_does_not_respond_is_not_read(setting: Setting) -> None:
     setting.venus(device)
     notify = setting.notify_socket()
     daemon = setting.daemon(notify=notify, watchdog=16, Battery=GIVEN)
-    wait("values", lambda: len(kept(setting, "Soc")) >= 3)
+    wait("values", lambda: len(stored_values(setting, "Soc")) >= 3)
     connected, before = logins(setting.mosquitto), len(keepalives(device))
     device.silence()
     since = steady_unix_time()
@@ -81,7 +81,7 @@ def test_a_device_that_does_not_respond_is_not_read(setting: Setting) -> None:
     # One at W/12, one at the new connection, and then every W/2.
     assert at_most_each(8.0, asked[1:], since)
     assert daemon.running
-    assert len(daemon.says("does not respond")) == 1
+    assert len(daemon.logged("does not respond")) == 1
     again = more(setting, "Soc")
     device.speak()
     wait("values again", again)
@@ -129,7 +129,7 @@ def test_a_single_unanswered_path_is_reported_and_read_every_half_w(setting: Set
     setting.venus(device)
     notify = setting.notify_socket()
     daemon = setting.daemon(notify=notify, watchdog=32, Battery=GIVEN)
-    wait("values", lambda: len(kept(setting, "Soc")) >= 3)
+    wait("values", lambda: len(stored_values(setting, "Soc")) >= 3)
     device.silence("vebus", "/Soc")
     wait("its name in STATUS", lambda: "no longer answers for Soc (vebus/275/Soc)" in notify.status)
     assert "Voltage" in notify.status
@@ -144,7 +144,7 @@ def test_a_single_unanswered_path_is_reported_and_read_every_half_w(setting: Set
     daemon.wait_for_log("every field is answered, after")
     wait("a good STATUS", lambda: "does not answer" not in notify.status)
     assert logins(setting.mosquitto) == 1
-    assert len(daemon.says("no longer answers for")) == 1
+    assert len(daemon.logged("no longer answers for")) == 1
 
 
 def test_a_path_that_does_not_exist_is_reported(setting: Setting) -> None:
@@ -158,7 +158,7 @@ def test_a_path_that_does_not_exist_is_reported(setting: Setting) -> None:
     wait("its name", lambda: "does not answer for Amps (vebus/275/Dc/0/Amperes)" in notify.status)
     wait("values", lambda: {field for _, field, _ in setting.stored()} == NINE.keys())
     wait("more values", more(setting, "Voltage", 5))
-    assert len(daemon.says("does not answer for")) == 1
+    assert len(daemon.logged("does not answer for")) == 1
 
 
 def test_found_one_answer_counted_for_every_unanswered_path(setting: Setting) -> None:
@@ -169,7 +169,7 @@ def test_found_one_answer_counted_for_every_unanswered_path(setting: Setting) ->
     daemon = setting.daemon(
         notify=notify, watchdog=16, Battery=GIVEN, Fields={"Grid": "system/Ac/Grid/L1/Power"}
     )
-    wait("values", lambda: len(kept(setting, "Grid")) >= 3)
+    wait("values", lambda: len(stored_values(setting, "Grid")) >= 3)
     device.silence("vebus", "/Soc")
     device.silence("system", "/Ac/Grid/L1/Power")
     wait("both names", lambda: all(f"{name} (" in notify.status for name in ("Soc", "Grid")))
@@ -177,7 +177,7 @@ def test_found_one_answer_counted_for_every_unanswered_path(setting: Setting) ->
     device.speak("system", "/Ac/Grid/L1/Power")
     wait("one of them again", again)
     wait("the other's name", lambda: "no longer answers for Soc (" in notify.status)
-    assert not daemon.says("every field is answered")
+    assert not daemon.logged("every field is answered")
 
 
 def test_a_service_that_leaves_is_reported_and_read_again_when_it_returns(setting: Setting) -> None:
@@ -187,7 +187,7 @@ def test_a_service_that_leaves_is_reported_and_read_again_when_it_returns(settin
     device.foreign(1, ["system/0/Relay/0/State"], keepalive=True)
     notify = setting.notify_socket()
     daemon = setting.daemon(notify=notify, watchdog=48, Battery=GIVEN)
-    wait("values", lambda: len(kept(setting, "Soc")) >= 3)
+    wait("values", lambda: len(stored_values(setting, "Soc")) >= 3)
     device.vanish("vebus")
     wait("its name in STATUS", lambda: "no longer has vebus 275" in notify.status)
     asked, stored = len(reads(device)), len(setting.stored())
@@ -199,7 +199,7 @@ def test_a_service_that_leaves_is_reported_and_read_again_when_it_returns(settin
     wait("values again", again, 15)
     assert {field for _, field, _ in setting.stored()} == NINE.keys()
     daemon.wait_for_log("every field is answered")
-    assert not daemon.says("does not respond")
+    assert not daemon.logged("does not respond")
 
 
 def more_heartbeats(device: Device, count: int) -> Callable[[], bool]:
@@ -227,13 +227,13 @@ def test_a_phase_that_is_not_wired_counts_as_answered(setting: Setting) -> None:
     assert not keepalives(device)
     assert logins(setting.mosquitto) == 1
     assert not setting.stored()
-    assert not daemon.says("does not respond|does not answer")
+    assert not daemon.logged("does not respond|does not answer")
     place = "vebus/275/Ac/ActiveIn/L2"
     void = f"has no value (null) for V2 ({place}/V), P2 ({place}/P)"
     wait("it in STATUS", lambda: void in notify.status and "; V2 null, P2 null; " in notify.status)
     assert notify.times("WATCHDOG")
     device.set_value("vebus", "/Ac/ActiveIn/L2/V", 231.5)
-    wait("a value", lambda: {value for _, value in kept(setting, "V2")} == {231.5})
+    wait("a value", lambda: {value for _, value in stored_values(setting, "V2")} == {231.5})
     wait("it in STATUS", lambda: "; V2 231.5, P2 null; " in notify.status)
     wait("the other alone", lambda: "(null) for P2" in notify.status)
 
@@ -248,7 +248,7 @@ def test_a_value_that_turns_null_leaves_the_status_without_a_log_line(setting: S
     device.set_value("vebus", "/Ac/ActiveIn/L1/I", None)
     wait("null in STATUS", lambda: "I null, V " in notify.status)
     wait("more", more(setting, "Voltage", 20))
-    assert not daemon.says("null")
+    assert not daemon.logged("null")
     device.release("vebus", "/Ac/ActiveIn/L1/I")
     wait("a value again", lambda: re.search(r"I -?[0-9.e-]+, V ", notify.status))
 
@@ -266,9 +266,9 @@ def test_another_client_does_no_harm(setting: Setting) -> None:
     device.foreign(0)
     assert daemon.stop() == 0
     for field, leaf in NINE.items():
-        ticks = assert_one_a_tick(device, leaf, kept(setting, field), field)
+        ticks = assert_one_a_tick(device, leaf, stored_values(setting, field), field)
         assert ticks >= 10, field
-    assert not daemon.says("WARNING|ERROR")
+    assert not daemon.logged("WARNING|ERROR")
 
 
 def test_answers_to_other_clients_are_not_stored_twice_within_a_tick(setting: Setting) -> None:
@@ -278,11 +278,11 @@ def test_answers_to_other_clients_are_not_stored_twice_within_a_tick(setting: Se
     device.set_value("vebus", "/Soc", 61.5)
     device.foreign(40, ["vebus/275/Soc"])
     daemon = setting.daemon(watchdog=60, Battery=GIVEN)
-    wait("values", lambda: len(kept(setting, "Soc")) >= 30)
+    wait("values", lambda: len(stored_values(setting, "Soc")) >= 30)
     device.foreign(0)
     assert daemon.stop() == 0
     assert device.log.counters.foreign >= 60
-    assert len(kept(setting, "Soc")) <= len(reads(device, "/Soc")) + 1
+    assert len(stored_values(setting, "Soc")) <= len(reads(device, "/Soc")) + 1
 
 
 def test_late_answers_are_stored_when_they_come(setting: Setting) -> None:
@@ -294,16 +294,16 @@ def test_late_answers_are_stored_when_they_come(setting: Setting) -> None:
     device.late(2.9)  # so that each answer comes between two ticks
     setting.venus(device)
     daemon = setting.daemon(Battery={**GIVEN, "interval": 1, "soc_interval": 1})
-    wait("values", lambda: len(kept(setting, "Soc")) >= 12)
+    wait("values", lambda: len(stored_values(setting, "Soc")) >= 12)
     assert daemon.stop() == 0
     for field, leaf in NINE.items():
-        stored = kept(setting, field)
-        assert_in_order(said(device, leaf), stored, field)
+        stored = stored_values(setting, field)
+        assert_in_order(published(device, leaf), stored, field)
         answers = [value for _, value in answered(device, leaf)]
         owed = answers.index(stored[-1][1]) + 1
         assert len(stored) >= 0.8 * owed, f"of {field} {owed - len(stored)} of {owed} are missing"
     assert logins(setting.mosquitto) == 1
-    assert not daemon.says("WARNING|ERROR")
+    assert not daemon.logged("WARNING|ERROR")
 
 
 def test_found_a_rebooted_device_was_read_only_after_half_w(setting: Setting) -> None:
@@ -312,7 +312,7 @@ def test_found_a_rebooted_device_was_read_only_after_half_w(setting: Setting) ->
     runner = setting.venus(device)
     notify = setting.notify_socket()
     setting.daemon(notify=notify, watchdog=96, Battery=GIVEN)
-    wait("values", lambda: len(kept(setting, "Soc")) >= 3)
+    wait("values", lambda: len(stored_values(setting, "Soc")) >= 3)
     device.silence()
     wait("it in STATUS", lambda: f"device {P} at 127.0.0.1 does not respond" in notify.status)
     wait("both keepalives", lambda: len(keepalives(device)) >= 2)
@@ -345,7 +345,7 @@ def test_found_requests_of_a_broken_connection_counted_as_unanswered(setting: Se
     device = Device(P)
     runner = setting.venus(device)
     daemon = setting.daemon(watchdog=16, Battery=GIVEN)
-    wait("values", lambda: len(kept(setting, "Soc")) >= 3)
+    wait("values", lambda: len(stored_values(setting, "Soc")) >= 3)
     device.silence()
     before = len(reads(device))
     wait("requests without an answer", lambda: len(reads(device)) >= before + 3)
@@ -356,4 +356,4 @@ def test_found_requests_of_a_broken_connection_counted_as_unanswered(setting: Se
     setting.mosquitto.start()
     assert runner.wait_attached()
     wait("values again", again, 30)
-    assert not daemon.says("does not answer|does not respond")
+    assert not daemon.logged("does not answer|does not respond")

@@ -13,7 +13,7 @@ import pytest
 from tests.standins.databases.http_peers import HttpPeer, Silent, answer
 from tests.standins.databases.influxdb import InfluxDB
 from tests.standins.venus.device import Device
-from tests.support.compare import NINE, answered, assert_complete, kept, lacking
+from tests.support.compare import NINE, answered, assert_complete, missing_values, stored_values
 from tests.support.daemon import Daemon, NotifySocket, Setting, wait
 
 P = "c0619ab1c2d3"
@@ -47,12 +47,14 @@ def all_of_soc(setting: Setting, device: Device, *measurements: str) -> Callable
     """Return the condition that every answered Soc is stored once, in any measurement."""
 
     def complete() -> bool:
-        stored = [kept(setting, "Soc", measurement=name) for name in measurements or ("dc",)]
+        stored = [
+            stored_values(setting, "Soc", measurement=name) for name in measurements or ("dc",)
+        ]
         together = [each for one in stored for each in one]
         numbers = [number for _, number in together]
         spoken = answered(device, NINE["Soc"])
         known = [number for _, number in spoken if number in numbers]
-        return numbers == known and not lacking(spoken, together)
+        return numbers == known and not missing_values(spoken, together)
 
     return complete
 
@@ -138,7 +140,7 @@ def test_no_message_no_ping(setting: Setting) -> None:
     assert time.monotonic() - silent > W / 2  # one every W/2, so that three span two intervals
     device.speak()
     wait("pings again", pings(notify, 4))
-    assert daemon.says("INFO: .*responds again")
+    assert daemon.logged("INFO: .*responds again")
     assert len(notify.times("READY")) == 1
 
 
@@ -175,9 +177,9 @@ def test_a_part_that_hangs_stops_the_pings(setting: Setting, part: str) -> None:
         wait("more", lambda: notify.received[-1][0] > notify.times("WATCHDOG")[-1] + W)
     os.kill(daemon.pid, signal.SIGABRT)
     assert daemon.wait_for_end() == -signal.SIGABRT
-    assert daemon.says("Fatal Python error: Aborted")
-    assert daemon.says("in hang_here_for_ever")
-    assert len(daemon.says("^(Current t|T)hread 0x")) >= 3
+    assert daemon.logged("Fatal Python error: Aborted")
+    assert daemon.logged("in hang_here_for_ever")
+    assert len(daemon.logged("^(Current t|T)hread 0x")) >= 3
 
 
 @pytest.mark.parametrize("fault", ["absent", "frozen", "refusing", "silent"])
@@ -238,8 +240,8 @@ def test_sigint_ends_it_like_sigterm(setting: Setting) -> None:
     wait("values", setting.stored)
     os.kill(daemon.pid, signal.SIGINT)
     assert daemon.wait_for_end() == 0
-    assert daemon.says("every value is stored")
-    assert not daemon.says("Traceback")
+    assert daemon.logged("every value is stored")
+    assert not daemon.logged("Traceback")
 
 
 def test_without_a_service_manager_all_works(setting: Setting) -> None:
@@ -263,12 +265,12 @@ def test_a_failed_thread_ends_the_program(setting: Setting, part: str) -> None:
     wait("values", setting.stored)
     os.kill(daemon.pid, signal.SIGUSR1)
     assert daemon.wait_for_end() == 70
-    assert daemon.says("CRITICAL: ")
-    assert daemon.says("^Traceback")
-    assert daemon.says("ZeroDivisionError: made to fail by SIGUSR1")
-    assert daemon.says("in die_here")
-    assert daemon.says(f"stopped because worker thread '{part}' failed; ")
-    assert not daemon.says("every value is stored")
+    assert daemon.logged("CRITICAL: ")
+    assert daemon.logged("^Traceback")
+    assert daemon.logged("ZeroDivisionError: made to fail by SIGUSR1")
+    assert daemon.logged("in die_here")
+    assert daemon.logged(f"stopped because worker thread '{part}' failed; ")
+    assert not daemon.logged("every value is stored")
 
 
 # Reload
@@ -295,7 +297,7 @@ def test_another_interval_keeps_the_connection_and_every_value(setting: Setting)
     device = Device(P, counted=True)
     setting.venus(device)
     daemon = setting.daemon(Battery={**QUICK, "interval": 1.0, "soc_interval": 1.0})
-    wait("values", lambda: len(kept(setting, "Soc")) >= 3)
+    wait("values", lambda: len(stored_values(setting, "Soc")) >= 3)
 
     def connections() -> int:
         return setting.mosquitto.log.read_text().count("New client connected")
@@ -337,8 +339,8 @@ def test_a_bad_file_is_rejected_and_the_old_one_stays(setting: Setting) -> None:
     (setting.directory / "bat2influx.ini").unlink()
     hup(daemon)
     wait("it again", lambda: len(notify.times("READY")) == 3)
-    assert len(daemon.says("was not reloaded")) == 2
-    assert not daemon.says("configuration reloaded")
+    assert len(daemon.logged("was not reloaded")) == 2
+    assert not daemon.logged("configuration reloaded")
     assert daemon.running
 
 
@@ -367,10 +369,10 @@ def test_another_measurement_and_tag_apply_from_the_next_value(setting: Setting)
     device = Device(P, counted=True)
     setting.venus(device)
     daemon = setting.daemon(Battery=QUICK)
-    wait("values", lambda: len(kept(setting, "Soc")) >= 5)
+    wait("values", lambda: len(stored_values(setting, "Soc")) >= 5)
     setting.write_ini(Battery=QUICK, Influx={"measurement": "house", "tags": "room:cellar"})
     hup(daemon)
-    wait("values", lambda: len(kept(setting, "Soc", measurement="house")) >= 5)
+    wait("values", lambda: len(stored_values(setting, "Soc", measurement="house")) >= 5)
     device.silence()
     wait("all", all_of_soc(setting, device, "dc", "house"))
     assert {row["room"] for row in setting.rows(measurement="house")} == {"cellar"}
@@ -389,9 +391,9 @@ def test_other_fields_are_read_after_a_reload(setting: Setting) -> None:
     ini = setting.directory / "bat2influx.ini"
     ini.write_text(ini.read_text().replace("Level = vebus/Soc", "Watts = vebus/Dc/0/Power"))
     hup(daemon)
-    wait("the new one", lambda: len(kept(setting, "Watts")) >= 3)
-    levels = kept(setting, "Level")
-    wait("more", lambda: len(kept(setting, "Watts")) >= 10)
-    assert kept(setting, "Level") == levels
-    assert kept(setting, "Volts")[-1][0] > levels[-1][0]
+    wait("the new one", lambda: len(stored_values(setting, "Watts")) >= 3)
+    levels = stored_values(setting, "Level")
+    wait("more", lambda: len(stored_values(setting, "Watts")) >= 10)
+    assert stored_values(setting, "Level") == levels
+    assert stored_values(setting, "Volts")[-1][0] > levels[-1][0]
     assert daemon.stop() == 0

@@ -101,7 +101,7 @@ def test_a_choice_for_the_user_at_one_does_not_stop_the_other(setting: Setting) 
     )
     wait("it in STATUS", lambda: "several instances of vebus" in notify.status)
     wait("values", lambda: len(of(setting, "home", "Voltage")) >= 10)
-    (line,) = daemon.says("several instances of vebus")
+    (line,) = daemon.logged("several instances of vebus")
     assert "under [Battery boat] in" in line
     assert daemon.running
     assert daemon.stop() == 0

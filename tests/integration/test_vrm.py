@@ -10,7 +10,7 @@ import pytest
 from tests.standins.venus.device import Device
 from tests.standins.venus.mqtt import steady_unix_time
 from tests.standins.venus.vrm_cloud import GUEST, GUEST_TOKEN, MODULE, OWNER, OWNER_TOKEN, VrmCloud
-from tests.support.compare import NINE, kept
+from tests.support.compare import NINE, stored_values
 from tests.support.daemon import Setting, wait
 
 P = "c0619ab1c2d3"
@@ -47,11 +47,11 @@ def test_the_nine_over_the_cloud(setting: Setting, cloud: VrmCloud, mode: str) -
         wait("the nine", lambda: {field for _, field, _ in setting.stored()} == NINE.keys())
         since = steady_unix_time()
         wait("twice the interval", lambda: steady_unix_time() > since + 2 * INTEREST)
-        before = len(kept(setting, "Voltage"))
-        wait("more", lambda: len(kept(setting, "Voltage")) >= before + 3)
+        before = len(stored_values(setting, "Voltage"))
+        wait("more", lambda: len(stored_values(setting, "Voltage")) >= before + 3)
         assert daemon.stop() == 0
     assert cloud.name in daemon.log.read_text()
-    assert not daemon.says("WARNING|ERROR")
+    assert not daemon.logged("WARNING|ERROR")
     assert device.log.counters.wildcards == 0
 
 
@@ -62,7 +62,7 @@ def test_check_over_the_cloud(setting: Setting, cloud: VrmCloud) -> None:
             module=MODULE, environment=cloud.client_environment, options=("check",)
         )
         assert check.wait_for_end() == 0, check.log.read_text()
-    assert check.says("ok +Voltage +")
+    assert check.logged("ok +Voltage +")
 
 
 def test_an_account_that_may_not_send_requests(setting: Setting, cloud: VrmCloud) -> None:

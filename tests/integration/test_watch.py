@@ -217,12 +217,12 @@ def test_faults_have_separate_lines(setting: Setting) -> None:
     watch.wait_for_log(" resolved: database: InfluxDB at ")
     os.kill(watch.pid, signal.SIGINT)
     assert watch.wait_for_end() == 0
-    assert len(watch.says("problem: database")) == 1
-    assert not watch.says("Traceback|WARNING|ERROR")
+    assert len(watch.logged("problem: database")) == 1
+    assert not watch.logged("Traceback|WARNING|ERROR")
 
 
 def test_a_wrong_file_is_reported_as_by_check(setting: Setting) -> None:
     """Before anything else, and with its exit code."""
     done = setting.daemon(options=("watch",), Battery={"interval": "often", "port": free_port()})
     assert done.wait_for_end() == 78
-    assert done.says(r"bat2influx\.ini, line [0-9]+: \[Battery\] interval = often: must be")
+    assert done.logged(r"bat2influx\.ini, line [0-9]+: \[Battery\] interval = often: must be")

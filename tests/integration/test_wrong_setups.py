@@ -20,7 +20,7 @@ import pytest
 
 from tests import TOP
 from tests.standins.network import own_network
-from tests.support.said import Said
+from tests.support.outputs import Output
 from tests.support.wrong_home import PASSWORD
 from tests.support.wrong_setups import SETUPS, Setup
 
@@ -37,21 +37,21 @@ _STAND_INS = "AB:12:…:9F", "CD:34:…:7E"
 _ROW = re.compile(r"(?<=[\w\"]=)-?[0-9.]+ [0-9]{19}\b")  # value and time, in line protocol
 
 
-def measure(group: str, setup: Setup, directory: Path) -> Said:
+def measure(group: str, setup: Setup, directory: Path) -> Output:
     """Make a set-up in a process with a separate network; return the messages."""
     command = own_network.command("tests.support.wrong_setups", group, setup.what, directory)
     done = subprocess.run(command, cwd=TOP, capture_output=True, text=True, check=False)
     assert done.returncode == os.EX_OK, done.stderr
-    return Said.from_json(done.stdout)
+    return Output.from_json(done.stdout)
 
 
-def row(setup: Setup, said: Said) -> str:
+def row(setup: Setup, said: Output) -> str:
     """Return a set-up's row of the table."""
     cells = setup.what, _checked(said), _journal(said)
     return f"| {' | '.join(cells)} |"
 
 
-def _checked(said: Said) -> str:
+def _checked(said: Output) -> str:
     steps = [
         f"{'note: ' if step.state == 'note' else ''}**{step.label}**: {_cell(step.text)}"
         for step in said.wrong
@@ -59,7 +59,7 @@ def _checked(said: Said) -> str:
     return "<br>".join(steps) or _cell(said.errors) or "all is ok"
 
 
-def _journal(said: Said) -> str:
+def _journal(said: Output) -> str:
     checked = _words(said)
     told = []
     for entry in said.journal:
@@ -68,7 +68,7 @@ def _journal(said: Said) -> str:
     return "<br>then ".join(told) or "nothing"
 
 
-def _words(said: Said) -> list[str]:
+def _words(said: Output) -> list[str]:
     """Return the faults that check has reported."""
     return [step.text for step in said.wrong] or [said.errors]
 

@@ -1,8 +1,9 @@
 """Compares what a device sent with what is stored: each value once, in order, with its time.
 
 A daemon in `mode = poll` has to store the answers to its reads (`answered`), one in `mode = notify`
-all that the device publishes (`said`). In `mode = poll` a field has one value per tick: after a
-stall of the machine two answers arrive together, and the daemon drops one of them (`lacking`).
+all that the device publishes (`published`). In `mode = poll` a field has one value per tick: after
+a stall of the machine two answers arrive together, and the daemon drops one of them, which
+`missing_values` leaves out.
 
 Rules: the device has `counted=True`, so that each number identifies its message.
 """
@@ -38,7 +39,7 @@ AROUND = 3.0  # s before and after a missing value, for the error's text
 BEFORE = 0.3  # of an interval: a timestamp may be so much before the request arrives
 
 
-def said(device: Device, leaf: str) -> list[tuple[float, float]]:
+def published(device: Device, leaf: str) -> list[tuple[float, float]]:
     """Return (Unix time, number) of what the device published for a leaf, rounded as stored.
 
     Numbers alone: texts that a test made it publish instead are left out.
@@ -60,18 +61,18 @@ def _numbers(device: Device, leaf: str, sent: Sequence[Sent]) -> list[tuple[floa
     ]
 
 
-def asked(device: Device, leaf: str) -> list[float]:
+def read_times(device: Device, leaf: str) -> list[float]:
     """Return when (Unix time) the device got reads of a leaf, alone or as part of a sub-tree."""
     topic = f"R/{device.portal_id}/{leaf}"
     return [r.time for r in device.log.requests if f"{topic}/".startswith(f"{r.topic}/")]
 
 
-def kept(setting: Setting, field: str, **place: str) -> list[tuple[int, float]]:
+def stored_values(setting: Setting, field: str, **place: str) -> list[tuple[int, float]]:
     """Return (time in ns, number) of the stored values of a field, oldest first."""
     return [(when, value) for when, name, value in setting.stored(**place) if name == field]
 
 
-def lacking(
+def missing_values(
     spoken: Sequence[tuple[float, float]],
     stored: Sequence[tuple[int, float]],
     *,
@@ -95,7 +96,7 @@ def lacking(
     values = {value for _, value in stored}
     stamps = sorted(at / 1e9 - offset for at, _ in stored for offset in offsets)
     instead = sorted(when for when, value in unasked if value in values)
-    when_said = {value: when for when, value in [*unasked, *spoken]}
+    published_at = {value: when for when, value in [*unasked, *spoken]}
     if interval is None:
         times = [when for when, _ in spoken]
         interval = median([after - before for before, after in pairwise(times)] or [0.0])
@@ -103,7 +104,7 @@ def lacking(
         stamp
         for at, value in stored
         for stamp in (at / 1e9 - offset for offset in offsets)
-        if value in when_said and interval / 4 < stamp - when_said[value] < LATEST
+        if value in published_at and interval / 4 < stamp - published_at[value] < LATEST
     )
 
     def any_within(times: Sequence[float], begin: float, end: float) -> bool:
@@ -131,19 +132,19 @@ def lacking(
 def around(device: Device, leaf: str, stored: Sequence[tuple[int, float]], when: float) -> str:
     """Return requests, messages and stored values of a leaf around a moment, by s after it."""
     ends = f"/{leaf}", "/full_publish_completed"
-    asks = [f"{at - when:+.3f}" for at in asked(device, leaf)]
+    asks = [f"{at - when:+.3f}" for at in read_times(device, leaf)]
     sent = [each for each in device.log.sent if each.topic.endswith(ends)]
     says = [f"{s.time - when:+.3f} {s.why.name} {s.payload[:40]!r}" for s in sent]
-    kept = [f"{at / 1e9 - when:+.3f} {value}" for at, value in stored]
+    stored_values = [f"{at / 1e9 - when:+.3f} {value}" for at, value in stored]
     return "\n".join(
         f"{what}: {'; '.join(each for each in lines if abs(float(each.split()[0])) < AROUND)}"
-        for what, lines in (("asked", asks), ("said", says), ("stored", kept))
+        for what, lines in (("asked", asks), ("said", says), ("stored", stored_values))
     )
 
 
 def assert_complete(setting: Setting, device: Device, field: str, leaf: str) -> None:
     """Assert that each answer of the device is stored once, and that nothing else is stored."""
-    assert_all(device, leaf, kept(setting, field), field)
+    assert_all(device, leaf, stored_values(setting, field), field)
 
 
 def assert_all(device: Device, leaf: str, stored: Sequence[tuple[int, float]], field: str) -> None:
@@ -152,23 +153,23 @@ def assert_all(device: Device, leaf: str, stored: Sequence[tuple[int, float]], f
     A notification between a request and its late answer may take the answer's place: the messages
     do not show which is which.
     """
-    everything = said(device, leaf)
+    everything = published(device, leaf)
     places = assert_in_order(everything, stored, field)
     first, last = everything[places[0]][0], everything[places[-1]][0]
     all_answers = {*answered(device, leaf)}
     answers = sorted(each for each in all_answers if each[0] >= first)
     assert sum(when > last for when, _ in answers) <= UNDER_WAY, field
     unasked = [each for each in everything if each not in all_answers]
-    missing = lacking([each for each in answers if each[0] <= last], stored, unasked=unasked)
+    missing = missing_values([each for each in answers if each[0] <= last], stored, unasked=unasked)
     shown = missing and around(device, leaf, stored, missing[0][0])
     assert not missing, f"of {field} {len(missing)} are missing: {missing[:5]}\n{shown}"
 
 
-def assert_all_said(
+def assert_all_published(
     device: Device, leaf: str, stored: Sequence[tuple[int, float]], field: str
 ) -> None:
     """Assert that `stored` is all that the device published for a leaf, from its first value on."""
-    spoken = said(device, leaf)
+    spoken = published(device, leaf)
     places = assert_in_order(spoken, stored, field)
     assert len(spoken) - 1 - places[-1] <= UNDER_WAY, field
     assert places == list(range(places[0], places[0] + len(places))), f"{field} has gaps"
@@ -208,8 +209,8 @@ def assert_one_a_tick(
     Checks the reads between two Unix times, without a first one so soon after `since` that a value
     from before could belong to that read. Returns the number of reads.
     """
-    times = [when for when in asked(device, leaf) if since <= when <= until]
-    assert {value for _, value in stored} <= {value for _, value in said(device, leaf)}, field
+    times = [when for when in read_times(device, leaf) if since <= when <= until]
+    assert {value for _, value in stored} <= {value for _, value in published(device, leaf)}, field
     begins = earliest_begins(times)
     while times and begins[0] < since:
         del times[0], begins[0]

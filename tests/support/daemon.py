@@ -94,7 +94,7 @@ class Daemon(Process):
             cwd=TOP,
         )
 
-    def says(self, pattern: str) -> list[str]:
+    def logged(self, pattern: str) -> list[str]:
         """Return the lines of its log in which the regular expression is found."""
         text = self.log.read_text(errors="replace") if self.log.exists() else ""
         return [line for line in text.splitlines() if re.search(pattern, line)]
@@ -103,8 +103,8 @@ class Daemon(Process):
         """Wait until its log has a line with `pattern`, and return the first."""
 
         def line() -> list[str]:
-            assert self.running or self.says(pattern), f"it has ended\n{self.tail(30)}"
-            return self.says(pattern)
+            assert self.running or self.logged(pattern), f"it has ended\n{self.tail(30)}"
+            return self.logged(pattern)
 
         return wait(f"{pattern!r} in the log", line, timeout)[0]
 

@@ -36,7 +36,7 @@ from tests.support import household_itself
 from tests.support.daemon import Setting, wait
 from tests.support.household import BOAT, HOME, PLAIN, Household, Site, until
 from tests.support.household_device import ALL, device
-from tests.support.household_itself import Told
+from tests.support.household_itself import DeviceCount
 from tests.support.household_stored import Density, House
 from tests.support.household_weather import DAY, HOUR, MINUTE
 from tests.support.household_writing import TOGETHER, Writing
@@ -98,7 +98,7 @@ def house(
     """
     past, end = bool(end), end or int(time.time())
     made = House(_household(HOME, end, days), "c0619ab1c2d3", presets=presets)
-    told = [Told("", len(made.values(end)))]
+    told = [DeviceCount("", len(made.values(end)))]
     with _filled(directory, end, days, [made], told, density, victoria, {}, past=past) as filled:
         yield filled
 
@@ -114,7 +114,10 @@ def nine(
 ) -> Iterator[Filled]:
     """Fill servers with the nine values of a house of one phase; `end` as for a `house`."""
     past, end = bool(end), end or int(time.time())
-    made, told = House(_household(PLAIN, end, days), "c0619ab1c2d3", presets=()), [Told("", 9)]
+    made, told = (
+        House(_household(PLAIN, end, days), "c0619ab1c2d3", presets=()),
+        [DeviceCount("", 9)],
+    )
     with _filled(directory, end, days, [made], told, density, victoria, {}, past=past) as filled:
         yield filled
 
@@ -134,7 +137,7 @@ def two_sites(
         House(_household(HOME, end, days), "c0619ab10001", site="home", presets=presets),
         House(_household(BOAT, end, days), "c0619ab10002", site="boat", presets=presets),
     ]
-    told = [Told(each.site, len(each.values(end))) for each in made]
+    told = [DeviceCount(each.site, len(each.values(end))) for each in made]
     ini = {f"Battery {each.site}": {"serial": each.portal} for each in made}
     with _filled(directory, end, days, made, told, density, victoria, ini) as filled:
         yield filled
@@ -168,7 +171,7 @@ def fleet(
         silent = SILENT.get(number, 0)
         own = _household(site, end, days)
         made.append(House(own, portal, presets=(), origin=origin, silent=silent))
-    told = [Told("", 9 * devices, devices, sum(each.silent > 0 for each in made))]
+    told = [DeviceCount("", 9 * devices, devices, sum(each.silent > 0 for each in made))]
     ini = {"Battery": {"serial": "*", "mode": "notify"}}
     with _filled(directory, end, days, made, told, density, victoria, ini) as filled:
         yield filled
@@ -185,7 +188,7 @@ def _filled(
     end: int,
     days: float,
     houses: Sequence[House],
-    told: Sequence[Told],
+    told: Sequence[DeviceCount],
     density: Density,
     victoria: bool,
     ini: Ini,
@@ -294,7 +297,7 @@ def setup_db(setting: Setting, *options: str) -> None:
 def _write(
     writing: Writing,
     houses: Sequence[House],
-    told: Sequence[Told],
+    told: Sequence[DeviceCount],
     density: Density,
     first: int,
     end: int,

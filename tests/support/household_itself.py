@@ -28,7 +28,7 @@ ROOM = 28_000_000.0  # queued values, of nine per second, in 256 MB
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class DeviceCount:
     """A device in the reports, and how many fields it has; the site of `[Battery]` is ''."""
 
     site: str
@@ -37,7 +37,7 @@ class Told:
     silent: int | None = None
 
 
-def reports(first: int, end: int, devices: Sequence[Told]) -> Iterator[Report]:
+def reports(first: int, end: int, devices: Sequence[DeviceCount]) -> Iterator[Report]:
     """Yield the reports from `first` to before `end`, in s since 1970."""
     time = first
     while time < end:
@@ -45,7 +45,7 @@ def reports(first: int, end: int, devices: Sequence[Told]) -> Iterator[Report]:
         time += next((each for back, each in EVERY if time >= end - back), SELDOM)
 
 
-def _report(time: int, end: int, devices: Sequence[Told]) -> Report:
+def _report(time: int, end: int, devices: Sequence[DeviceCount]) -> Report:
     up = time - _started(time, end)
     rate = sum(each.fields for each in devices)
     away, since_back = end - AWAY, time - (end - AWAY + LASTED)
@@ -74,7 +74,7 @@ def _report(time: int, end: int, devices: Sequence[Told]) -> Report:
     )
 
 
-def _device(told: Told, time: int, up: int) -> DeviceReport:
+def _device(told: DeviceCount, time: int, up: int) -> DeviceReport:
     return DeviceReport(
         told.site,
         received=round(1.004 * told.fields * up),

@@ -23,7 +23,7 @@ def directory(name: str, fault: type[Exception] = AssertionError) -> Iterator[Pa
     try:
         yield path
     except BaseException as error:
-        tell(f"all logs are in {path}")
+        progress(f"all logs are in {path}")
         if isinstance(error, fault):
             print(error)
             sys.exit(1)
@@ -31,6 +31,6 @@ def directory(name: str, fault: type[Exception] = AssertionError) -> Iterator[Pa
     shutil.rmtree(path)
 
 
-def tell(text: str) -> None:
+def progress(text: str) -> None:
     """Print progress on stderr, apart from the result."""
     print(text, file=sys.stderr, flush=True)

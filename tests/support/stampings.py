@@ -37,7 +37,7 @@ from tests.standins.databases.on_disk import (
 )
 from tests.standins.databases.victoria import VictoriaMetrics
 from tests.support.house import rounds
-from tests.support.long_run import tell
+from tests.support.long_run import progress
 
 STAMPINGS = ("arrival", "tick")  # also the names of the databases
 WEEKLY = "weekly"  # the policy with shards of seven days, as in a database that nobody set up
@@ -124,19 +124,21 @@ def measure(directory: Path, span: Span, *, runs: int = 7) -> dict[str, Stored]:
                 server.ask("/write", write, lines, timeout=PATIENCE)
             others[stamping].ask("/write", {"db": "battery"}, lines, timeout=PATIENCE)
             if number % 288 == 0:
-                tell(f"{number * TOGETHER // 2:,} of {span.seconds / span.interval:,.0f} rounds")
+                progress(
+                    f"{number * TOGETHER // 2:,} of {span.seconds / span.interval:,.0f} rounds"
+                )
         for stamping, other in others.items():
             settle_victoria(other)
             stored[stamping].victoria = victoria_size(other)
-        tell("downsampling")
+        progress("downsampling")
         downsample(server, span)
-        tell("compaction")
+        progress("compaction")
         settle_influxdb(server)
         for stamping, there in stored.items():
             assert count(server, stamping) == there.values, f"{stamping}: values are missing"
             for policy in (RAW, WEEKLY, *(grain.policy for grain in GRAINS)):
                 there.sizes[policy] = influxdb_size(server, stamping, policy)
-        tell("queries")
+        progress("queries")
         ask(server, span, stored, runs)
     return stored
 

@@ -36,8 +36,8 @@ from tests.standins.venus.door import Door
 from tests.standins.venus.login import Profile
 from tests.standins.venus.mqtt import VenusRunner
 from tests.support.daemon import Daemon, NotifySocket, wait
+from tests.support.outputs import Output, entries_of, pattern_of, steps_of, timeless
 from tests.support.part import Part
-from tests.support.said import Said, entries_of, pattern_of, steps_of, timeless
 
 PORTAL, OTHER_PORTAL = "c0619ab1c2d3", "d4e5f60718a9"
 PASSWORD = "sesame, inside"
@@ -125,7 +125,7 @@ class Home(Part):
 
     # The messages
 
-    def measure(self, ini: str | None, *, logged: str = "", status: str = "") -> Said:
+    def measure(self, ini: str | None, *, logged: str = "", status: str = "") -> Output:
         """Run check and daemon with this file, None for no file, and return their messages.
 
         It waits until the daemon's log and STATUS= have the words of check; `logged` and `status`
@@ -155,7 +155,7 @@ class Home(Part):
                 daemon.wait_for_log(pattern)
             awaited = status or logged or texts[0]
             wait(f"{awaited!r} in STATUS", lambda: re.search(awaited, notify.status))
-        return Said(
+        return Output(
             checked.returncode,
             steps,
             checked.stderr.rstrip("\n"),

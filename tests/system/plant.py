@@ -167,12 +167,12 @@ class Plant(Machine):
         """Wait until a unit's journal has so many entries that match a pattern."""
 
         def found() -> list[Row]:
-            entries = self.says(pattern, unit, since=since)
+            entries = self.logged(pattern, unit, since=since)
             return entries if len(entries) >= count else []
 
         return self.wait(f"{count} times {pattern!r} in the journal", found)
 
-    def says(self, pattern: str, unit: str = UNIT, *, since: int = 0) -> list[Row]:
+    def logged(self, pattern: str, unit: str = UNIT, *, since: int = 0) -> list[Row]:
         """Return a unit's journal entries that match a regular expression."""
         return [
             entry

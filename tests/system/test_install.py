@@ -101,7 +101,7 @@ def test_with_the_unedited_file_the_log_has_the_setting_to_edit(installed: Plant
     installed.wait("the status", lambda: UNRESOLVED in installed.status())
     assert UNRESOLVED in installed.systemctl("status", UNIT).stdout
     assert FIRST_STEPS in installed.status()
-    assert len(installed.says(re.escape(UNRESOLVED))) == 1
+    assert len(installed.logged(re.escape(UNRESOLVED))) == 1
     assert installed.restarts() == 0
     installed.systemctl("disable", "--now", UNIT)
 
@@ -184,4 +184,4 @@ def test_the_device_is_found_by_its_own_name(running: Plant) -> None:
     running.write("/etc/avahi/hosts", "127.0.0.2 venus.local\n")
     running.systemctl("start", "avahi-daemon")
     running.start()
-    assert running.says("^reading venus.local, portal id c0619ab1c2d3")
+    assert running.logged("^reading venus.local, portal id c0619ab1c2d3")

@@ -32,7 +32,7 @@ def test_each_reads_its_own_device(running: Plant) -> None:
     for name, unit, portal in (("house", HOUSE, PORTAL), ("boat", BOAT, SECOND_PORTAL)):
         values = running.wait_for_values(db=name, count=10)
         assert_contiguous(values)
-        assert running.says(f"^reading 127.0.0.1, portal id {portal}", unit)
+        assert running.logged(f"^reading 127.0.0.1, portal id {portal}", unit)
     assert running.systemctl("is-active", UNIT, check=False).stdout == "inactive\n"
 
 
@@ -66,7 +66,7 @@ def test_a_wildcard_applies_to_all(running: Plant) -> None:
     running.systemctl("reload", "bat2influx@*")
     assert [running.main_pid(unit) for unit in (HOUSE, BOAT)] == before
     for unit in (HOUSE, BOAT):
-        assert running.says("configuration reloaded", unit, since=since)
+        assert running.logged("configuration reloaded", unit, since=since)
     running.systemctl("restart", "bat2influx@*")
     assert not {*before} & {running.main_pid(unit) for unit in (HOUSE, BOAT)}
 
@@ -77,4 +77,4 @@ def test_an_instance_without_a_file_reports_it(running: Plant) -> None:
     assert running.systemctl("start", unit, check=False).returncode != 0
     assert running.show(unit, "ExecMainStatus") == "78"
     assert running.show(unit, "NRestarts") == "0"
-    assert running.says("/etc/bat2influx/garage.ini", unit)
+    assert running.logged("/etc/bat2influx/garage.ini", unit)

@@ -73,7 +73,7 @@ def test_an_upgrade(machine: Plant, package: Path, tmp_path: Path) -> None:
     assert machine.run(*stat).stdout.splitlines() == ["640 root:bat2influx"] * 2
     for unit in (UNIT, BOAT):
         assert machine.systemctl("is-enabled", unit).stdout == "enabled\n"
-        assert machine.says("every value is stored", unit)
+        assert machine.logged("every value is stored", unit)
 
 
 def test_an_upgrade_of_stopped_services(machine: Plant, package: Path, tmp_path: Path) -> None:
@@ -103,7 +103,7 @@ def test_a_removal_and_a_new_installation(machine: Plant, package: Path) -> None
     assert [machine.read(INI), machine.read(BOAT_INI)] == texts
     assert machine.exists("/var/lib/bat2influx")
     for unit in (UNIT, BOAT):
-        assert machine.says("every value is stored", unit)
+        assert machine.logged("every value is stored", unit)
 
     machine.install(package)
     assert [machine.read(INI), machine.read(BOAT_INI)] == texts

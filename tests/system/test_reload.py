@@ -39,7 +39,7 @@ def test_a_good_file_is_in_effect_when_the_reload_has_ended(running: Plant) -> N
     running.configure(Battery=QUICK)
     running.systemctl("reload", UNIT)
     assert running.show(UNIT, "SubState") == "running"
-    assert running.says("configuration reloaded", since=since)
+    assert running.logged("configuration reloaded", since=since)
     values = running.wait_for_values(since=running.now(), count=26)
     # 5 s with the new interval; with the old one it would be 125 s.
     assert (values[25][0] - values[0][0]) / 1e9 < 15
@@ -65,7 +65,7 @@ def test_a_bad_file_is_rejected(running: Plant) -> None:
     running.configure(Battery=MISTAKE)
     reload = running.systemctl("reload", UNIT, check=False)
     assert reload.returncode != 0
-    assert running.says(NAMED, since=since)
+    assert running.logged(NAMED, since=since)
     assert running.show(UNIT, "SubState") == "running"
     assert running.main_pid(UNIT) == process
     running.wait_for_values(since=running.now(), count=3)
@@ -117,10 +117,10 @@ def test_a_start_with_a_bad_file_is_the_only_one(running: Plant) -> None:
     assert running.systemctl("is-failed", UNIT).stdout == "failed\n"
     assert running.show(UNIT, "ExecMainStatus") == "78"
     assert running.show(UNIT, "NRestarts") == "0"
-    [entry] = running.says(NAMED, since=since)
+    [entry] = running.logged(NAMED, since=since)
     assert entry["PRIORITY"] == "3"
     assert entry["SYSLOG_IDENTIFIER"] == "bat2influx"
-    assert not running.says("Scheduled restart job", since=since)
+    assert not running.logged("Scheduled restart job", since=since)
 
 
 def test_a_restart_while_the_database_is_down_loses_nothing(running: Plant) -> None:

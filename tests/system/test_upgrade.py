@@ -163,7 +163,7 @@ def heard(plant: Plant, portal: str) -> dict[float, int]:
 
 def stops(plant: Plant, unit: str) -> list[int]:
     """Return when systemd has stopped a unit, in ns."""
-    found = plant.says("^Stopping ", unit)
+    found = plant.logged("^Stopping ", unit)
     return [int(entry["__REALTIME_TIMESTAMP"]) * 1000 for entry in found]
 
 
@@ -245,7 +245,7 @@ def assert_all_go_on(way: Way) -> None:
     assert after.inis == way.before.inis
     for each in SERVICES:
         assert way.plant.restarts(each.unit) == 0
-        assert way.plant.says("^reading 127.0.0.1, portal", each.unit, since=way.before.time)
+        assert way.plant.logged("^reading 127.0.0.1, portal", each.unit, since=way.before.time)
 
 
 def test_an_unattended_upgrade_installs_it(upgraded: Way, package: Path) -> None:
@@ -262,7 +262,7 @@ def test_queued_values_are_read(upgraded: Way) -> None:
     """Values that the earlier version has left on disk stay queued, in a file of format 2."""
     plant = upgraded.plant
     for each, before in zip(SERVICES, upgraded.before.waiting, strict=True):
-        assert plant.says(FROM_BEFORE, each.unit, since=upgraded.before.time)
+        assert plant.logged(FROM_BEFORE, each.unit, since=upgraded.before.time)
         assert on_disk(plant, each) >= before
         assert format_of(plant, each.spool) == 2
 
@@ -273,7 +273,7 @@ def test_the_earlier_version_sets_the_newer_spool_aside(gone_back: Way) -> None:
     assert_all_go_on(gone_back)
     plant = gone_back.plant
     for each in SERVICES:
-        [entry] = plant.says(SET_ASIDE, each.unit, since=gone_back.before.time)
+        [entry] = plant.logged(SET_ASIDE, each.unit, since=gone_back.before.time)
         found = re.search(SET_ASIDE, str(entry["MESSAGE"]))
         assert found
         assert format_of(plant, f"{each.state}/{found[1]}") == 2

@@ -109,7 +109,7 @@ def assert_stacks(plant: Plant, process: int, *, may_be_torn: bool) -> None:
 def test_a_device_that_does_not_respond_with_its_broker_up(running: Plant) -> None:
     """A device that stops responding while its broker runs causes one restart."""
     assert_restarted(running, running.silence, running.speak)
-    assert running.says("has been silent for|does not respond")
+    assert running.logged("has been silent for|does not respond")
 
 
 def test_a_frozen_broker(running: Plant) -> None:
@@ -136,7 +136,7 @@ def test_a_stuck_sender(running: Plant) -> None:
         running.systemctl("restart", UNIT)
         running.wait_for_values(since=running.now(), count=5)
         assert_restarted(running, lambda: running.run("touch", TRAP), lambda: None)
-        sender = [str(each["MESSAGE"]) for each in running.says(WEDGED)]
+        sender = [str(each["MESSAGE"]) for each in running.logged(WEDGED)]
         assert [line for line in sender if "in wedged" in line], sender
     finally:
         running.run("rm", f"/etc/systemd/system/{UNIT}.d/wedged.conf")
@@ -166,7 +166,7 @@ def test_a_device_that_is_off_causes_few_restarts(running: Plant) -> None:
     times = [int(entry["__REALTIME_TIMESTAMP"]) / 1e6 for entry in expired]
     for before, after in pairwise(times):
         assert after - before >= 7.5 * W_OFF
-    assert running.says("does not respond|has been silent|no device has published", OFF)
+    assert running.logged("does not respond|has been silent|no device has published", OFF)
     running.wait("the next start", lambda: running.show(OFF, "ActiveState") == "active")
     since = running.now()
     running.speak(SECOND_PORTAL)

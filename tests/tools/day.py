@@ -29,9 +29,9 @@ from tests.standins.network.mosquitto import Mosquitto
 from tests.standins.venus.device import Device
 from tests.standins.venus.mqtt import steady_unix_time
 from tests.support import long_run
-from tests.support.compare import LATEST, NINE, said
+from tests.support.compare import LATEST, NINE, published
 from tests.support.daemon import NotifySocket, Setting, wait
-from tests.support.long_run import tell
+from tests.support.long_run import progress
 from tests.support.resources import memory
 
 PORTAL = "c0619ab1c2d3"
@@ -88,10 +88,12 @@ def run(directory: Path, values: int) -> Outcome:
         begun = time.time_ns()
         fed = feed(made.mosquitto.port, values, notify)
         ended = time.time_ns()
-        tell(f"{values:,} values queued after {fed:.1f} s: {memory(daemon.pid):,} bytes of memory")
+        progress(
+            f"{values:,} values queued after {fed:.1f} s: {memory(daemon.pid):,} bytes of memory"
+        )
         database.start()
         drained, delays = drain(database, device, values, ended)
-        tell(f"drained in {drained:.1f} s")
+        progress(f"drained in {drained:.1f} s")
         assert_stored(made, device, values, (begun, ended))
         peak = memory(daemon.pid, peak=True)
         device.silence()
@@ -154,7 +156,9 @@ def drain(database: InfluxDB, device: Device, values: int, until: int) -> tuple[
     stored one.
     """
     back, back_ns = time.monotonic(), time.time_ns()
-    live = sum(when < until / 1e9 - 1.0 for leaf in NINE.values() for when, _ in said(device, leaf))
+    live = sum(
+        when < until / 1e9 - 1.0 for leaf in NINE.values() for when, _ in published(device, leaf)
+    )
     seen: dict[float, float] = {}
     past, present = f"WHERE time <= {until}", f"WHERE time > {back_ns}"
     while _count(database, past) < values + live:
@@ -164,7 +168,7 @@ def drain(database: InfluxDB, device: Device, values: int, until: int) -> tuple[
         time.sleep(0.05)
     took = time.monotonic() - back
     first = min(seen.values(), default=0.0)
-    spoken = {value: when for when, value in said(device, NINE["Voltage"])}
+    spoken = {value: when for when, value in published(device, NINE["Voltage"])}
     return took, [at - spoken[value] for value, at in seen.items() if spoken[value] >= first]
 
 
@@ -181,7 +185,7 @@ def assert_stored(made: Setting, device: Device, values: int, within: tuple[int,
     begun, ended = within
     until = steady_unix_time()
     for field, leaf in NINE.items():
-        spoken = [value for when, value in said(device, leaf) if when < until]
+        spoken = [value for when, value in published(device, leaf) if when < until]
 
         def complete(field: str = field, told: int = len(spoken)) -> list[tuple[int, float]]:
             rows = made.influxdb.query(f"SELECT {field} FROM dc", "battery", timeout=60.0)

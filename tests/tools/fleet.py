@@ -31,7 +31,7 @@ from tests.standins.venus.fleet import portal_of
 from tests.support import long_run
 from tests.support.compare import NINE
 from tests.support.daemon import Daemon, Setting, wait
-from tests.support.long_run import tell
+from tests.support.long_run import progress
 from tests.support.part import Part
 from tests.support.process import Process
 from tests.support.resources import memory, processor
@@ -91,13 +91,13 @@ class Devices:
         self.pid = self._child.pid
         self._expect("ready")
 
-    def end(self) -> Told:
+    def end(self) -> Published:
         """End them."""
         assert self._child.stdin
         self._child.stdin.write("\n")
         self._child.stdin.flush()
         self._expect("done")
-        return Told(**json.loads(self._file.read_text()))
+        return Published(**json.loads(self._file.read_text()))
 
     def kill(self) -> None:
         """Kill it if it still runs."""
@@ -110,7 +110,7 @@ class Devices:
 
 
 @dataclass(frozen=True)
-class Told:
+class Published:
     """The devices' publishes: the times of the n-th of each, in monotonic s."""
 
     said: dict[str, list[float]]
@@ -186,7 +186,7 @@ class Run(Part):
         rows = self.setting.influxdb.query("SELECT count(*) FROM dc", self.db, timeout=60)
         return sum(count for name, count in rows[0].items() if name != "time") if rows else 0
 
-    def settle(self, told: Told) -> None:
+    def settle(self, told: Published) -> None:
         """Wait until all is stored, or no more comes."""
         deadline, before, since = time.monotonic() + SETTLED_WITHIN, -1, 0.0
         while (now := self.stored()) < told.values and time.monotonic() < deadline:
@@ -196,7 +196,7 @@ class Run(Part):
                 break
             time.sleep(0.2)
 
-    def missing(self, told: Told) -> list[float]:
+    def missing(self, told: Published) -> list[float]:
         """Return the publish times of values that are not stored."""
         lost: list[float] = []
         for number in range(self.count):
@@ -218,7 +218,7 @@ def by_one(run: Run, options: argparse.Namespace) -> bool:
     """Run one daemon; return whether all values are stored."""
     setting, count = run.setting, run.count
     daemon = run.daemon(0)
-    tell("one daemon: waiting for all devices")
+    progress("one daemon: waiting for all devices")
     begun = time.monotonic()
     run.awake()
     print(f"One daemon, {count:,} devices, all awake after {time.monotonic() - begun:.0f} s")
@@ -243,7 +243,7 @@ def by_one(run: Run, options: argparse.Namespace) -> bool:
 def by_two(run: Run, options: argparse.Namespace) -> bool:
     """Run two, and kill one; return whether all is stored except values sent to that one."""
     setting, count = run.setting, run.count
-    tell("two daemons: waiting for all devices")
+    progress("two daemons: waiting for all devices")
     begun = time.monotonic()
     one, other = (run.daemon(number, share_group="store") for number in range(2))
     run.awake()
@@ -254,7 +254,7 @@ def by_two(run: Run, options: argparse.Namespace) -> bool:
     lines = list(costs.lines(run.stored() - before))
     killed, noticed = _killed(other, setting.mosquitto)
     print(*lines, sep="\n")
-    tell("one of them is killed")
+    progress("one of them is killed")
     time.sleep(options.after)
     told = run.devices.end()
     run.settle(told)

@@ -28,9 +28,9 @@ from tests.standins.venus.device import Device
 from tests.standins.venus.mqtt import steady_unix_time
 from tests.support import long_run
 from tests.support.changes import Changes
-from tests.support.compare import LATEST, NINE, answered, kept, lacking, said
+from tests.support.compare import LATEST, NINE, answered, missing_values, published, stored_values
 from tests.support.daemon import Daemon, Setting, wait
-from tests.support.long_run import tell
+from tests.support.long_run import progress
 from tests.support.resources import written
 from tests.support.stalls import Stalls
 
@@ -47,7 +47,7 @@ OF_THE_DEVICE = {"devices.json", "devices.new"}
 class Outcome:
     """Numbers of missing values by cause; `oldest` is in s before the kill."""
 
-    said: int
+    published: int
     stored: int
     last: int  # published just before a kill
     oldest: float
@@ -57,7 +57,7 @@ class Outcome:
 
     def __str__(self) -> str:
         return (
-            f"{self.said:,} values published, {self.stored:,} stored; missing: {self.last} of the"
+            f"{self.published:,} values published, {self.stored:,} stored; missing: {self.last} of the"
             f" last second before a kill (at most {self.oldest:.2f} s before), {self.ending} of the"
             f" time of its exit, {self.otherwise} others; {self.twice} stored twice"
         )
@@ -105,9 +105,9 @@ class Plant:
         total = stored = otherwise = twice = ending = 0
         before: list[float] = []
         for field, leaf in NINE.items():
-            uttered = {value: when for when, value in said(self.device, leaf)}
+            uttered = {value: when for when, value in published(self.device, leaf)}
             spoken = answered(self.device, leaf)
-            rows = kept(self.setting, field)
+            rows = stored_values(self.setting, field)
             values = [value for _, value in rows]
             for stamp, value in rows:
                 off = stamp / 1e9 - uttered[value]
@@ -116,7 +116,7 @@ class Plant:
             total += len(spoken)
             stored += len({value for _, value in spoken} & set(values))
             twice += len(values) - len(set(values))
-            for when, _ in lacking(spoken, rows):
+            for when, _ in missing_values(spoken, rows):
                 at, killed = min(self.ends, key=lambda end: abs(end[0] - when), default=(0, False))
                 if -WHILE_ENDING < when - at < 1.0:
                     ending += 1
@@ -150,7 +150,7 @@ def outage(
     with plant(directory, interval, given=True) as all_of_it:
         setting = all_of_it.setting
         daemon = all_of_it.start()
-        wait("values", lambda: len(kept(setting, "Soc")) >= 3)
+        wait("values", lambda: len(stored_values(setting, "Soc")) >= 3)
         setting.influxdb.stop()
         begun = time.monotonic()
         on_disks = -written(daemon.pid)
@@ -159,7 +159,7 @@ def outage(
             time.sleep(max(0.0, at - time.monotonic()))
             on_disks += written(daemon.pid)
             all_of_it.end(daemon, signal)
-            tell(f"{time.monotonic() - begun:.1f} s: stopped by SIG{signal}")
+            progress(f"{time.monotonic() - begun:.1f} s: stopped by SIG{signal}")
             daemon = all_of_it.start()
             daemon.wait_for_log("values are queued on disk, from an earlier start")
         time.sleep(max(0.0, begun + seconds - time.monotonic()))
@@ -167,7 +167,7 @@ def outage(
         all_of_it.device.silence()
         setting.influxdb.start()
         back = time.monotonic()
-        tell(f"{back - begun:.1f} s: the database is up again")
+        progress(f"{back - begun:.1f} s: the database is up again")
         all_of_it.complete(DRAINED_WITHIN)
         took = time.monotonic() - back
         assert daemon.stop() == 0
@@ -191,7 +191,7 @@ def healthy(directory: Path, seconds: float, interval: float, *, forgiven: int =
         setting = all_of_it.setting
         setting.influxdb.query("CREATE DATABASE battery")
         daemon = all_of_it.start()
-        wait("values", lambda: len(kept(setting, "Soc")) >= 3)
+        wait("values", lambda: len(stored_values(setting, "Soc")) >= 3)
         wait("the file of discovered ids", (state / "devices.json").exists)
         done = [each for each in changes.new() if each.rpartition(" ")[2] not in OF_THE_DEVICE]
         on_disks, left, begun = written(daemon.pid), round(seconds), forgiven
@@ -202,12 +202,12 @@ def healthy(directory: Path, seconds: float, interval: float, *, forgiven: int =
                 if not forgiven:
                     raise UnhealthyError(f"the machine stood still for {longest:.1f} s")
                 forgiven -= 1
-                tell(f"{left} s are left; the machine stalled for {longest:.1f} s")
+                progress(f"{left} s are left; the machine stalled for {longest:.1f} s")
                 wait("the removal of its file", lambda: _names(state) == {"devices.json"}, 1200.0)
                 changes.new()
                 on_disks = written(daemon.pid)
             if left % 60 == 0:
-                tell(f"{left} s are left")
+                progress(f"{left} s are left")
             time.sleep(1.0)
             left -= 1
             done = changes.new()

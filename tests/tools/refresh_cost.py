@@ -45,7 +45,7 @@ from tests.support.grafana import (
 from tests.support.household_filled import DB, Filled
 from tests.support.household_stored import Density
 from tests.support.household_weather import DAY, MINUTE
-from tests.support.long_run import tell
+from tests.support.long_run import progress
 from tests.support.resources import processor
 
 DAYS, ROUNDS, DENSE = 90, 5, 8
@@ -179,7 +179,7 @@ def main(arguments: list[str]) -> None:
     if given.data == "house":
         fill, own["presets"] = household_filled.house, PRESETS
     with long_run.directory("refresh") as directory:
-        tell(f"filling a database with {given.days} days")
+        progress(f"filling a database with {given.days} days")
         with fill(directory, **own) as filled:
             told = _measured(filled, folders, given.rounds)
     print("\n".join(told), flush=True)
@@ -187,14 +187,14 @@ def main(arguments: list[str]) -> None:
 
 def _measured(filled: Filled, folders: dict[str, list[Path]], rounds: int) -> list[str]:
     server = filled.influxdb
-    tell(f"{filled.written:,} values")
+    progress(f"{filled.written:,} values")
     settle(server)
     lines = []
     for folder, files in folders.items():
         costs = {}
         for file in files:
             dashboard = json.loads(file.read_text(encoding="utf-8"))
-            tell(file.name)
+            progress(file.name)
             costs[file.stem] = measure(dashboard, server, rounds, filled.end)
         lines += [*table(folder, costs), ""]
     return lines

@@ -26,8 +26,8 @@ from tests.faults.account import Account
 from tests.faults.house import House
 from tests.standins.network import apart
 from tests.support import long_run
-from tests.support.compare import NINE, said
-from tests.support.long_run import tell
+from tests.support.compare import NINE, published
+from tests.support.long_run import progress
 from tests.support.resources import descriptors, memory
 
 SCENARIOS = table.scenarios()
@@ -48,7 +48,7 @@ class Soak:
     def __init__(self, house: House, seed: int) -> None:
         self.faults: Counter[str] = Counter()
         self.under_way = ""  # the fault whose values are not compared yet
-        self.said = self.missing = self.twice = 0
+        self.published = self.missing = self.twice = 0
         self._house = house
         self._random = random.Random(seed)
         self._account = Account(house)
@@ -78,12 +78,12 @@ class Soak:
             self._house.database.query(tomorrow, "battery")
         del self._house.notify.received[:-REPORTS]
         self.faults[name] += 1
-        self.said += tally.said
+        self.published += tally.published
         self.missing += tally.missing
         self._see_the_daemon()
         self.under_way = ""
-        tell(
-            f"{self.hours:7.3f} h  {name}: {ended - begun:.1f} s; {tally.said} values published,"
+        progress(
+            f"{self.hours:7.3f} h  {name}: {ended - begun:.1f} s; {tally.published} values published,"
             f" {tally.missing} missing in its windows; {self._latest[0] / 1e6:.1f} MB,"
             f" {self._latest[1]} descriptors"
         )
@@ -96,7 +96,7 @@ class Soak:
             rows = self._house.database.query(f"SELECT {field} FROM dc", "battery", timeout=60.0)
             self.twice += len(rows) - len({row[field] for row in rows})
             # A number that counts up always has the same hundredths.
-            latest = max(value for _, value in said(self._house.device, leaf))
+            latest = max(value for _, value in published(self._house.device, leaf))
             others = [v for v in (row[field] for row in rows) if v > latest or _cents(v, latest)]
             assert not others, f"{field} has values that the device never published: {others[:5]}"
         assert not self.twice, f"{self.twice} values are stored twice"
@@ -113,8 +113,8 @@ class Soak:
         kinds = ", ".join(f"{name} {count}" for name, count in sorted(self.faults.items()))
         (size, opened), (last_size, last_opened) = self._first, self._latest
         return (
-            f"{self.hours:.2f} h, {self.faults.total()} faults ({kinds}): {self.said:,} values"
-            f" published, {self.said - self.missing:,} stored; {self.missing:,} missing in windows,"
+            f"{self.hours:.2f} h, {self.faults.total()} faults ({kinds}): {self.published:,} values"
+            f" published, {self.published - self.missing:,} stored; {self.missing:,} missing in windows,"
             f" 0 others; {self.twice} stored twice; the daemon's memory {size / 1e6:.1f} MB at the"
             f" beginning, {last_size / 1e6:.1f} MB at the end, {self._most / 1e6:.1f} MB at most;"
             f" open file descriptors {opened} and {last_opened}"
@@ -149,10 +149,10 @@ def run(house: House, names: Sequence[str], seconds: float, seed: int) -> Soak:
         soak.run(names, seconds)
         soak.finish()
     except KeyboardInterrupt:
-        tell("interrupted")
+        progress("interrupted")
     except Exception as error:
         traceback.print_exc()
-        tell(house.daemon.tail(30))
+        progress(house.daemon.tail(30))
         when = f"after {soak.faults.total()} faults and {soak.hours:.2f} h of seed {seed}"
         why = str(error) or traceback.extract_tb(error.__traceback__)[-1].line
         raise SoakError(f"{soak.under_way}, {when}: {why}") from error
@@ -181,7 +181,7 @@ def main(arguments: list[str]) -> int:
         return 1
     seconds = given.hours * 3600.0 if given.minutes is None else given.minutes * 60.0
     names = given.only or list(SCENARIOS)
-    tell(f"seed {given.seed}")
+    progress(f"seed {given.seed}")
     with (
         long_run.directory("soak", SoakError) as directory,
         House(

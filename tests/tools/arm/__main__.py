@@ -17,7 +17,7 @@ from pathlib import Path
 from tests import TOP
 from tests.standins.network.apart import Apart
 from tests.support import long_run
-from tests.support.long_run import tell
+from tests.support.long_run import progress
 from tests.system import package, trees
 from tests.tools.arm import choice
 from tests.tools.arm.account import Result, table
@@ -33,7 +33,7 @@ def one(architecture: str, suite: str, deb: Path, unit_tests: list[str]) -> Resu
     """Run all steps in one tree."""
     began = time.monotonic()
     with Binfmt(architecture), trees.tree(suite, MORE, architecture) as tree:
-        tell(f"{suite} {architecture}: {tree}, {time.monotonic() - began:.0f} s")
+        progress(f"{suite} {architecture}: {tree}, {time.monotonic() - began:.0f} s")
         with long_run.directory(f"arm-{suite}-{architecture}") as directory:
             directory.chmod(0o755)
             with Apart():

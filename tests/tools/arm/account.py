@@ -12,7 +12,7 @@ MB = 1e6
 HEAD = (
     "tree",
     "seconds",
-    "said",
+    "published",
     "stored",
     "missing",
     "twice",
@@ -31,7 +31,7 @@ class Result:
     tree: str
     seconds: int  # of `of`; seconds with a value of each fast field
     of: int
-    said: int
+    published: int
     stored: int
     missing: int
     twice: int
@@ -92,7 +92,7 @@ def table(results: Sequence[Result]) -> str:
     rows = [HEAD]
     for each in results:
         cells = [each.tree, f"{each.seconds} of {each.of}"]
-        counts = (each.said, each.stored, each.missing, each.twice, each.spooled)
+        counts = (each.published, each.stored, each.missing, each.twice, each.spooled)
         cells += [f"{count:,}" for count in counts]
         cells += [f"{size / MB:.1f} MB" for size in (each.memory, each.bare)]
         cells += [each.unit_tests, f"{math.ceil(each.took / 60)} min"]

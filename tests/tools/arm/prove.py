@@ -14,9 +14,9 @@ from pathlib import Path
 
 from tests.standins.databases.influxdb import InfluxDB
 from tests.standins.network.mosquitto import Mosquitto
-from tests.support.compare import FAST, kept
+from tests.support.compare import FAST, stored_values
 from tests.support.daemon import Daemon, NotifySocket, Setting, wait
-from tests.support.long_run import tell
+from tests.support.long_run import progress
 from tests.support.process import Process, Server
 from tests.tools.arm.account import Result, covered, emulated
 from tests.tools.arm.machine import ENVIRONMENT, Machine
@@ -86,24 +86,24 @@ def prove(machine: Machine, package: Path, tree: str, unit_tests: list[str]) -> 
     began = time.monotonic()
     machine.install(package)
     machine.run("install", "-d", "-o", USER, "-g", USER, "-m", "700", STATE)  # as systemd does
-    tell(f"{tree}: installed, {machine.run(PROGRAM, '--version').strip()}")
+    progress(f"{tree}: installed, {machine.run(PROGRAM, '--version').strip()}")
     with plant(machine) as all_of_it:
         _check(all_of_it, tree)
     with plant(machine) as all_of_it:  # the device has no other client
         seconds, memory = _every_second(all_of_it, tree)
         outcome, spooled = _outage(all_of_it, tree)
     bare = _bare(machine)
-    tell(f"{tree}: {outcome}; {len(unit_tests)} files of unit tests")
+    progress(f"{tree}: {outcome}; {len(unit_tests)} files of unit tests")
     summary = "none"
     if unit_tests:
         summary, printed = machine.unit_tests(unit_tests)
         if "failed" in summary or "error" in summary:
-            tell(printed)
+            progress(printed)
     return Result(
         tree,
         seconds,
         SECONDS,
-        outcome.said,
+        outcome.published,
         outcome.stored,
         outcome.last + outcome.otherwise,
         outcome.twice,
@@ -120,7 +120,7 @@ def _check(all_of_it: Plant, tree: str) -> None:
     assert isinstance(setting, InTree)
     setting.configure()
     checked = setting.machine.run(PROGRAM, "--config", INI, "check", user=USER)
-    tell(f"{tree}: check:\n{checked.rstrip()}")
+    progress(f"{tree}: check:\n{checked.rstrip()}")
 
 
 def _every_second(all_of_it: Plant, tree: str) -> tuple[int, int]:
@@ -128,17 +128,17 @@ def _every_second(all_of_it: Plant, tree: str) -> tuple[int, int]:
     setting = all_of_it.setting
     assert isinstance(setting, InTree)
     daemon = all_of_it.start()
-    wait("values", lambda: len(kept(setting, "Soc")) >= 3, PATIENCE)
+    wait("values", lambda: len(stored_values(setting, "Soc")) >= 3, PATIENCE)
     assert setting.notify is not None
     assert setting.notify.values("READY") == ["1"]
     first = int(time.time()) + 1
     time.sleep(first + SECONDS + 2 - time.time())
-    stored = {field: [when for when, _ in kept(setting, field)] for field in FAST}
+    stored = {field: [when for when, _ in stored_values(setting, field)] for field in FAST}
     memory = emulated_memory(daemon.pid)
     assert setting.notify.times("WATCHDOG"), "the watchdog got no ping"
     all_of_it.end(daemon, "TERM")
     seconds = covered(stored, first, SECONDS)
-    tell(f"{tree}: {seconds} of {SECONDS} seconds, {memory / 1e6:.1f} MB")
+    progress(f"{tree}: {seconds} of {SECONDS} seconds, {memory / 1e6:.1f} MB")
     return seconds, memory
 
 
@@ -157,7 +157,7 @@ def _outage(all_of_it: Plant, tree: str) -> tuple[Outcome, int]:
     time.sleep(AWAY / 2)
     all_of_it.device.silence()
     setting.influxdb.start()
-    tell(f"{tree}: the database is up again; {spooled} values were on disk")
+    progress(f"{tree}: the database is up again; {spooled} values were on disk")
     all_of_it.complete(PATIENCE)
     code = daemon.stop(PATIENCE)
     assert code == 0, f"the daemon exited with {code}\n{daemon.tail()}"

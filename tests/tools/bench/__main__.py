@@ -77,16 +77,16 @@ class Bench:
             daemon, old = daemons[0], daemons[1] if len(daemons) > 1 else None
             floods = burst.Floods(setting, daemon, options.values, old)
             stack.callback(floods.close)
-            long_run.tell(f"{options.singles} values one by one, and nine at once")
+            long_run.progress(f"{options.singles} values one by one, and nine at once")
             self.figures += delay.measure(setting, options.singles, options.thousands, listeners)
             floods.into_ours(options.values)  # warm-up
             if old:
                 floods.into_old(options.values)
             for number in range(options.rounds):
-                long_run.tell(f"flood {number + 1} of {options.rounds}")
+                long_run.progress(f"flood {number + 1} of {options.rounds}")
                 floods.round()
             self.figures += floods.figures()
-            long_run.tell(f"{options.million:,} values")
+            long_run.progress(f"{options.million:,} values")
             grown, peak = life.age(floods, daemon, options.million)
             self.figures.append(grown)
             self.peaks.append(peak)
@@ -145,7 +145,7 @@ def main() -> int:
     found = peers.found(options.peers) if options.peers else []
     if options.peers:
         about.append(f"peers: {', '.join(each.name for each in found) or 'none found'}")
-    long_run.tell("\n".join(about))
+    long_run.progress("\n".join(about))
     with long_run.directory("bench") as directory, ExitStack() as stack:
         versions = [present()]
         if options.old:
@@ -156,7 +156,7 @@ def main() -> int:
         setting = stack.enter_context(Setting(directory, broker, database))
         bench = Bench(setting, options, versions, found)
         for part in options.parts:
-            long_run.tell(f"part {part}")
+            long_run.progress(f"part {part}")
             PARTS[part](bench)
     figures = bench.figures
     if bench.peaks:

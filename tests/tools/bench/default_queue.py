@@ -90,7 +90,7 @@ def measure(
             stack.callback(process.kill)
             running.append((contender, portal, db, process))
         for number in range(rounds + 1):
-            long_run.tell(f"flood {number} of {rounds}, default queue")
+            long_run.progress(f"flood {number} of {rounds}, default queue")
             for contender, portal, db, process in running:
                 data = flood(contender, portal, values)
                 found = _into(own, contender, db, process, data, values)

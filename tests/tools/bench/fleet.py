@@ -26,7 +26,7 @@ from tests.tools.bench.contenders import Contender, Schema, stop
 from tests.tools.bench.delay import Database, at
 from tests.tools.bench.table import Figure
 from tests.tools.bench.targets import BUNCHED, EVEN
-from tests.tools.fleet import FIRST, Devices, Told
+from tests.tools.fleet import FIRST, Devices, Published
 
 SHAPES = {BUNCHED: 5.0, EVEN: 0.0}  # ms
 CALM = 3.0  # s until a start is over
@@ -95,7 +95,7 @@ class Runs:
 
     def turn(self, shape: str, contender: Contender) -> None:
         """Run one contender in one shape."""
-        long_run.tell(f"{shape}: {contender.name}")
+        long_run.progress(f"{shape}: {contender.name}")
         self._number += 1
         leg = self._leg(f"fleet_{self._number}", SHAPES[shape], contender)
         self._legs.setdefault(shape, {}).setdefault(contender.name, []).append(leg)
@@ -221,7 +221,7 @@ def late(said: Sequence[float], seen: Sequence[tuple[float, int]]) -> list[float
     return made
 
 
-def in_window(told: Told, window: Window) -> int:
+def in_window(told: Published, window: Window) -> int:
     """Return how many values were published in a window."""
     times = (
         bisect_left(each, window.ended) - bisect_left(each, window.begun)

@@ -12,7 +12,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 
 from tests.standins.venus.device import Device
-from tests.support.compare import FAST, NINE, kept
+from tests.support.compare import FAST, NINE, stored_values
 from tests.support.daemon import Setting, wait
 from tests.support.process import Process
 from tests.support.resources import memory, written
@@ -64,7 +64,7 @@ def measure(
             known = {"serial": portal, "instance": 275}
             daemon = version.daemon(setting, Battery=known, Influx={"db": db})
             stack.callback(daemon.kill)
-            wait("values", lambda db=db: len(kept(setting, "Voltage", db=db)) > 2)
+            wait("values", lambda db=db: len(stored_values(setting, "Voltage", db=db)) > 2)
             running[version.name] = daemon
         for number, peer in enumerate(peers):
             db = f"ordinary_peer_{number}"
@@ -132,5 +132,5 @@ def covered(setting: Setting, begun: int, ended: int) -> float:
     wanted = set(range(begun // second + 1, ended // second))
     covered = wanted.copy()
     for field in FAST:
-        covered &= {stamp // second for stamp, _ in kept(setting, field, db="ordinary")}
+        covered &= {stamp // second for stamp, _ in stored_values(setting, field, db="ordinary")}
     return len(covered) / len(wanted)

@@ -31,7 +31,7 @@ def main() -> int:
         for each in found:
             if options.names and each.name not in options.names:
                 continue
-            long_run.tell(each.words)
+            long_run.progress(each.words)
             place = directory / each.name
             place.mkdir()
             outcomes.append((each, each.run(place, options.scale)))

@@ -17,7 +17,7 @@ from tests.standins.network import mqtt_peers
 from tests.standins.network.mosquitto import Mosquitto
 from tests.standins.network.mqtt_peers import CONNECT, PORTAL_ID, packet
 from tests.standins.venus.device import Device
-from tests.support.compare import NINE, answered, kept, lacking
+from tests.support.compare import NINE, answered, missing_values, stored_values
 from tests.support.daemon import Daemon, Setting, wait
 from tests.support.resources import memory
 from tests.tools.hostile.registry import Outcome
@@ -64,7 +64,7 @@ def publish_retained(port: int, topic: str, size: int) -> None:
 def later_value(setting: Setting, field: str = "Soc") -> Callable[[], bool]:
     """Return a condition: a value of `field` that came after this call is stored."""
     since = time.time_ns()
-    return lambda: any(stamp > since for stamp, _ in kept(setting, field))
+    return lambda: any(stamp > since for stamp, _ in stored_values(setting, field))
 
 
 def again(setting: Setting, field: str = "Soc") -> float:
@@ -78,10 +78,10 @@ def lost(setting: Setting, device: Device) -> int:
     """Return how many of the device's answers are not stored, between the stored ones."""
     missing = 0
     for field, leaf in NINE.items():
-        stored = kept(setting, field)
+        stored = stored_values(setting, field)
         first, last = stored[0][0] / 1e9, stored[-1][0] / 1e9
         owed = [each for each in answered(device, leaf) if first <= each[0] <= last]
-        missing += len(lacking(owed, stored, interval=PACE["interval"]))
+        missing += len(missing_values(owed, stored, interval=PACE["interval"]))
     return missing
 
 
@@ -103,7 +103,7 @@ def struck(directory: Path, chunks: Iterable[bytes], told: str) -> Outcome:
     ):
         battery = {**PACE, "serial": PORTAL_ID, "port": peer.port}
         daemon = setting.daemon(Battery=battery, Fields=BY_HAND)
-        wait("values", lambda: len(kept(setting, "State")) >= 3)
+        wait("values", lambda: len(stored_values(setting, "State")) >= 3)
         before = peak(daemon)
         peer.strike(strike)
         started = time.monotonic()
@@ -116,7 +116,7 @@ def struck(directory: Path, chunks: Iterable[bytes], told: str) -> Outcome:
         seconds = time.monotonic() - started
         after = peak(daemon)
         assert daemon.stop() == 0
-        stored = {value for _, value in kept(setting, "State")}
+        stored = {value for _, value in stored_values(setting, "State")}
         said = {value for topic, value in peer.said if topic.endswith("/State")}
         owed = {value for value in said if value < max(stored)}
         return Outcome(before, after, seconds, len(owed - stored))

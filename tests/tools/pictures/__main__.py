@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tests import TOP
 from tests.support import long_run
-from tests.support.long_run import tell
+from tests.support.long_run import progress
 
 PICTURES = TOP / "docs" / "pictures"
 
@@ -44,7 +44,7 @@ def main(arguments: list[str]) -> None:
         with long_run.directory(f"picture-{name}") as directory:
             file = PICTURES / f"{name}.svg"
             file.write_text(MADE[name](directory))
-            tell(f"{file.relative_to(TOP)}: {file.stat().st_size:,} bytes")
+            progress(f"{file.relative_to(TOP)}: {file.stat().st_size:,} bytes")
 
 
 if __name__ == "__main__":

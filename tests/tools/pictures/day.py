@@ -20,7 +20,7 @@ from bat2influx.reading import NS
 from tests.standins.databases.influxdb import InfluxDB, InfluxDBError
 from tests.standins.network.mosquitto import Mosquitto
 from tests.support.daemon import Setting, wait
-from tests.support.long_run import tell
+from tests.support.long_run import progress
 from tests.tools.pictures.leaps import Leaps
 from tests.tools.pictures.plot import Day
 from tests.tools.pictures.standin import DAY, PORTAL, Lived, Prompt, device
@@ -61,7 +61,7 @@ def lived(directory: Path) -> Day:
                     lambda at=second: _stored(made.influxdb, FIRST + at) == NINE,
                 )
                 if second % (4 * 3600) == INTERVAL // 2:
-                    tell(f"{second // 3600:2} h of the day are stored")
+                    progress(f"{second // 3600:2} h of the day are stored")
             assert daemon.stop() == 0
         return _day(made.influxdb)
 

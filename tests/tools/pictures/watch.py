@@ -19,7 +19,7 @@ from pathlib import Path
 from tests.standins.databases.influxdb import InfluxDB
 from tests.standins.network.mosquitto import Mosquitto
 from tests.support.daemon import Setting, wait
-from tests.support.long_run import tell
+from tests.support.long_run import progress
 from tests.support.tmux import Tmux
 from tests.tools.pictures.standin import Lived, Prompt, device
 
@@ -50,7 +50,7 @@ def watched(directory: Path) -> list[str]:
         ini = directory / "bat2influx.ini"
         command = [sys.executable, "-m", "bat2influx", "--config", ini, "watch"]
         pane = tmux.pane(["env", "-u", "NO_COLOR", *given, *command], COLUMNS, LINES)
-        tell("the graphs of watch become full")
+        progress("the graphs of watch become full")
         wait("full graphs", lambda: _is_full(pane.text.splitlines()), PATIENCE)
         shown = pane.drawn.split("\n")[:LINES]
         pane.press("q")

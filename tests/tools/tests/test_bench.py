@@ -25,7 +25,7 @@ from tests.tools.bench.compare import compared
 from tests.tools.bench.peers import api_v2
 from tests.tools.bench.table import BEGIN, Figure, as_json, filled, lines
 from tests.tools.bench.targets import BEFORE, BUNCHED, EVEN, QUEUE, TARGETS, aimed, start_within
-from tests.tools.fleet import Told
+from tests.tools.fleet import Published
 
 SMALL = {
     "values": 2000,
@@ -181,7 +181,7 @@ def test_a_delay_is_from_the_publish_to_the_first_query_with_the_value() -> None
 
 def test_only_a_fleets_values_in_the_window_count() -> None:
     """From its beginning on, without those at its end."""
-    told = Told({"a": [4.9, 5.0, 6.0], "b": [14.9, 15.0]}, [], 0, 0, 1, 1)
+    told = Published({"a": [4.9, 5.0, 6.0], "b": [14.9, 15.0]}, [], 0, 0, 1, 1)
     assert fleet.in_window(told, LEG.window) == 3 * 9
 
 

@@ -84,7 +84,7 @@ def test_an_empty_panel_is_reported(asked: Asked) -> None:
     assert "no sun here" in page.panel("Panel 2").text
 
 
-def said(text: str, **more: Any) -> Json:
+def published(text: str, **more: Any) -> Json:
     return {"defaults": {"noValue": text, **more}, "overrides": []}
 
 

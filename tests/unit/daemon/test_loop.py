@@ -42,7 +42,7 @@ class Device:
         self.own, self.peer = socket.socketpair()
         self.connected, self.wants_write = True, False
         self.messages = 0
-        self.says = 0  # messages with each step
+        self.logged = 0  # messages with each step
         self.wait = timeout
         self.asked: list[Now] = []
         self.calls: list[tuple[Any, ...]] = []
@@ -68,7 +68,7 @@ class Device:
     def step(self, now: Now, *, readable: bool, writable: bool) -> None:
         """Record the call."""
         self.calls.append((now.mono, readable, writable))
-        self.messages += self.says
+        self.messages += self.logged
 
     def close(self) -> None:
         """Close both ends."""
@@ -233,7 +233,7 @@ def test_each_device_is_stepped_with_its_readiness(
     devices: list[Any] = [make(), make(), make()]
     first, second, absent = devices
     absent.connected = False
-    first.says, second.says = messages
+    first.logged, second.logged = messages
     ready = {first.fileno(): BOTH, second.fileno(): READ}
     assert loop.step(devices, ready, at(5.0)) is heard
     assert loop.step(devices, {second.fileno(): WRITE}, at(6.0)) is heard

@@ -244,7 +244,7 @@ def test_a_file_is_checked_as_a_whole(path: Path) -> None:
         db.execute("DELETE FROM sqlite_schema WHERE name = 'rejected'")
     with (
         closing(sqlite3.connect(path)) as db,
-        pytest.raises(DamagedError, match="is inconsistent: Page 3(:| is) never used"),
+        pytest.raises(DamagedError, match=r"is inconsistent: Page 3(:| is) never used"),
     ):
         disk_format.check(db)
 

@@ -42,7 +42,7 @@ def run(directory: Path, scale: float) -> Outcome:
         brokers.again(setting)
         after = brokers.peak(daemon)
         assert len(daemon.log.read_text()) < 10_000, "the log must not have all of them"
-        assert len(daemon.says("several devices at")) == 1, "they have to be logged once"
+        assert len(daemon.logged("several devices at")) == 1, "they have to be logged once"
         assert daemon.stop() == 0
         return Outcome(before, after, seconds, brokers.lost(setting, device), "of the other device")
 

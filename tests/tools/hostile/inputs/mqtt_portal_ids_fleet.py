@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tests.standins.network.mqtt_peers import PORTAL_ID, publish
 from tests.standins.venus.device import Device
-from tests.support.compare import NINE, said
+from tests.support.compare import NINE, published
 from tests.support.daemon import Setting, wait
 from tests.tools.hostile import brokers
 from tests.tools.hostile.inputs.mqtt_portal_ids import make_up
@@ -47,7 +47,7 @@ def run(directory: Path, scale: float) -> Outcome:
         second.wait_for_log("receiving changes")
         second.wait_for_log("than max_memory in .* has room for")
         after = max(brokers.peak(daemon), brokers.peak(second))
-        assert len(daemon.says("than max_memory in")) == 1, "it has to be logged once"
+        assert len(daemon.logged("than max_memory in")) == 1, "it has to be logged once"
         assert daemon.stop() == second.stop() == 0
         note = "from the first of them on"
         return Outcome(before, after, seconds, lost(setting, device), note)
@@ -60,7 +60,7 @@ def lost(setting: Setting, device: Device) -> int:
     for field, leaf in NINE.items():
         stored = {row[field]: row["time"] / 1e9 for row in rows if row.get(field) is not None}
         first, last = min(stored.values()), max(stored.values())
-        owed = {value for when, value in said(device, leaf) if first <= when < last - LATE}
+        owed = {value for when, value in published(device, leaf) if first <= when < last - LATE}
         missing += len(owed - stored.keys())
     return missing
 

@@ -38,7 +38,7 @@ def run(directory: Path, scale: float) -> Outcome:
         brokers.again(setting)
         seconds = time.monotonic() - removed
         after = brokers.peak(daemon)
-        assert len(daemon.says("started to send a packet")) == 1, "it has to be logged once"
+        assert len(daemon.logged("started to send a packet")) == 1, "it has to be logged once"
         assert daemon.stop() == 0
         lost = brokers.lost(setting, device)
         return Outcome(before, after, seconds, lost, "from its removal on")

@@ -33,7 +33,7 @@ def run(directory: Path, scale: float) -> Outcome:
         second = setting.daemon(Battery=brokers.KNOWN, Influx={"measurement": "second"})
         wait("values of one that comes later", lambda: setting.stored(measurement="second"))
         after = max(brokers.peak(daemon), brokers.peak(second))
-        assert not daemon.says("WARNING")
-        assert not second.says("WARNING")
+        assert not daemon.logged("WARNING")
+        assert not second.logged("WARNING")
         assert daemon.stop() == second.stop() == 0
         return Outcome(before, after, seconds, brokers.lost(setting, device))

@@ -36,7 +36,7 @@ def run(directory: Path, scale: float) -> Outcome:
         brokers.again(setting)
         seconds = time.monotonic() - started
         daemon.wait_for_log("stay queued")
-        told = daemon.says("stay queued")[0]
+        told = daemon.logged("stay queued")[0]
         lost = int(told.partition(" are lost")[0].rpartition(" ")[2])
         wait("all others", lambda: old_values(setting) == count - lost, STORED)
         after = brokers.peak(daemon)

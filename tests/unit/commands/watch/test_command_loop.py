@@ -38,7 +38,7 @@ class Stepped(HandDevice):
         self.options = options
         self.steps: list[Now] = []
         self.set: list[int] = []
-        self.says = 0  # messages that come with the next step
+        self.logged = 0  # messages that come with the next step
         self.becomes = self.state  # with the next step
         self.closed = False
         self.wants_write = False
@@ -54,8 +54,8 @@ class Stepped(HandDevice):
     def step(self, now: Now, *, readable: bool, writable: bool) -> None:
         """Take what is said."""
         self.steps.append(now)
-        self.messages += self.says
-        self.says = 0
+        self.messages += self.logged
+        self.logged = 0
         self.state = self.becomes
 
     def clock_set(self, step_ns: int) -> None:
@@ -201,7 +201,7 @@ def test_the_output_gets_news(parts: Parts) -> None:
     (device,) = parts.devices
 
     def message() -> None:
-        device.says = 1
+        device.logged = 1
 
     def answer() -> None:
         parts.database.answer = DOWN

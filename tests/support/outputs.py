@@ -24,7 +24,7 @@ class Step:
 
 
 @dataclass(frozen=True)
-class Said:
+class Output:
     """The output of `check` on stdout (`steps`) and on stderr (`errors`), with its exit code.
 
     `journal` has the daemon's warnings and errors, `status` the latest STATUS=; `ended` is its exit
