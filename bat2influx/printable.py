@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 MOST_NAMED = 20  # of untrusted names, of which there may be a thousand
 
@@ -31,6 +32,12 @@ def clean(text: str) -> str:
     limited length.
     """
     return "\n".join(_printable(line) for line in text.split("\n"))
+
+
+def without(secrets: Sequence[str], record: Any) -> str:
+    """Return a NamedTuple as Python prints it, without the fields whose names are in `secrets`."""
+    shown = (f"{name}={value!r}" for name, value in record._asdict().items() if name not in secrets)
+    return f"{type(record).__name__}({', '.join(shown)})"
 
 
 def shortened(text: str, longest: int) -> str:

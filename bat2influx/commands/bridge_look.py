@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from contextlib import closing
-from dataclasses import replace
 
 from bat2influx.mqtt.connection import Message
 from bat2influx.mqtt.session import Session
@@ -32,7 +31,7 @@ def prefixes_of(session: Session, portal: str = "") -> tuple[str, ...]:
         search.see(message.topic, message.payload)
         return False
 
-    with closing(Session(replace(endpoint, prefix=""))) as look:
+    with closing(Session(endpoint._replace(prefix=""))) as look:
         if look.open():
             return ()
         for topic in ELSEWHERE:

@@ -10,7 +10,6 @@ import argparse
 import io
 import os
 import sys
-from dataclasses import replace
 from typing import Any
 
 from bat2influx.commands.output import complain, say
@@ -70,7 +69,7 @@ def _described(endpoint: Endpoint, certificate: bytes) -> list[str]:
 
     The standard library parses only a certificate that it has verified.
     """
-    trusting = replace(endpoint, tls=Tls(only=certificate, verify_host=False))
+    trusting = endpoint._replace(tls=Tls(only=certificate, verify_host=False))
     link = Session(trusting).connect()
     if isinstance(link, Trouble):
         return [plain(link.what, LONGEST)]

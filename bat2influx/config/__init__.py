@@ -1,4 +1,4 @@
-"""The ini file and the credentials beside it, as frozen dataclasses.
+"""The ini file and the credentials beside it, as immutable values.
 
 Rules: all problems are reported together, each with its line, the value and what is allowed; a
 secret is in no message. config.spec has the keys and what each allows. Start with settings.py;

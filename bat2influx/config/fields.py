@@ -7,7 +7,6 @@ value is ignored here, because its own check reports it.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from dataclasses import replace
 from typing import Any
 
 from bat2influx.config.checks import is_key
@@ -33,14 +32,14 @@ def fields_in(section: Any) -> tuple[Field, ...]:
     return (
         *(DEFAULT_FIELDS if section["defaults"] else ()),
         *(_as_numbered(field, section) for field in fields_of(_presets(section))),
-        *(replace(field, name=key) for key, field in own),
+        *(field._replace(name=key) for key, field in own),
     )
 
 
 def _as_numbered(field: Field, section: Any) -> Field:
     if field.instance is None or how_of(section, field.service) != "name":
         return field
-    return replace(field, name=f"{field.name}_{field.instance}")
+    return field._replace(name=f"{field.name}_{field.instance}")
 
 
 def instances_in(section: Any) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""The ini file, and the credentials beside it, as frozen dataclasses.
+"""The ini file, and the credentials beside it, as immutable values.
 
 Rules: all problems are reported together, in the order of the file, each with its line, the value
 and what is allowed; a secret is in no message and in no exception. An empty value is the default.
@@ -9,12 +9,10 @@ names are in checks.py. The checks of several settings together are in rules.py.
 
 from __future__ import annotations
 
-import dataclasses
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from configobj import ConfigObj, flatten_errors
 from configobj.validate import Validator
@@ -47,6 +45,7 @@ from bat2influx.config.rules import (
 )
 from bat2influx.config.tokens import bare, remark
 from bat2influx.net.tls import Tls
+from bat2influx.printable import without
 from bat2influx.venus import vrm
 from bat2influx.venus.protocol import Field, is_portal_id
 
@@ -68,8 +67,7 @@ _DEFAULT = re.compile(r'default="?(?!None|list)([^",)]*)')  # in a line of it
 How = Literal["one", "tag", "name"]  # "one": a person has to choose
 
 
-@dataclass(frozen=True, slots=True)
-class Battery:
+class Battery(NamedTuple):
     """A Venus device and how it is read; `name` is NAME of `[Battery NAME]`, '' for `[Battery]`.
 
     `serial` is the portal id ('': discovered through the broker), `instance` that of vebus (None:
@@ -91,7 +89,7 @@ class Battery:
     address: str
     port: int
     user: str
-    password: str = dataclasses.field(repr=False)
+    password: str
     serial: str
     instance: int | None
     interval: float
@@ -106,6 +104,9 @@ class Battery:
     share_group: str = ""
     max_memory: int = 24_000_000
     clock: Literal["own", "device"] = "own"
+
+    def __repr__(self) -> str:
+        return without(["password"], self)
 
     @property
     def section(self) -> str:
@@ -128,8 +129,7 @@ class Battery:
         return frozenset(f.service for f in fields if self.instances_of(f.service) != "one")
 
 
-@dataclass(frozen=True, slots=True)
-class Influx:
+class Influx(NamedTuple):
     """The database, and the common settings of all points; '' is none, or the server's default.
 
     `path` precedes /write, with a slash in front of it and none at its end, or is ''. `tls` is None
@@ -141,8 +141,8 @@ class Influx:
     port: int
     tls: Tls | None
     user: str
-    password: str = dataclasses.field(repr=False)
-    token: str = dataclasses.field(repr=False)
+    password: str
+    token: str
     use_environment: bool
     db: str
     measurement: str
@@ -153,9 +153,11 @@ class Influx:
     device_tags: tuple[str, ...] = ()
     path: str = ""
 
+    def __repr__(self) -> str:
+        return without(["password", "token"], self)
 
-@dataclass(frozen=True, slots=True)
-class Settings:
+
+class Settings(NamedTuple):
     """The whole configuration; `path` is the file, `max_size` bounds the spool, in bytes.
 
     `textfile` is whether the daemon writes a file for the node exporter. `notes` say what was
@@ -265,10 +267,9 @@ def one_of_fleet(settings: Settings, portal: str) -> Settings:
         raise ValueError(
             f"a portal id is used with serial = {ALL} only, which {settings.path} does not have"
         )
-    return replace(
-        settings,
+    return settings._replace(
         batteries=tuple(
-            replace(battery, serial=portal, share_group="") if battery.fleet else battery
+            battery._replace(serial=portal, share_group="") if battery.fleet else battery
             for battery in settings.batteries
         ),
     )
@@ -349,7 +350,7 @@ def _battery(section: str, values: Any, fields: Any) -> Battery:
 
 
 def _influx(values: Any, tags: tuple[str, ...]) -> Influx:
-    own = {part.name: values[part.name] for part in dataclasses.fields(Influx)}
+    own = {name: values[name] for name in Influx._fields}
     tls = _tls(values) if values["tls"] else None
     token = bare(values["token"]).token
     return Influx(**{**own, "tls": tls, "token": token, "device_tags": tags})

@@ -19,10 +19,9 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, fields
 from enum import Enum
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from bat2influx.config import paths
 from bat2influx.daemon.textfile import TextFile
@@ -53,8 +52,7 @@ class Condition(Enum):
     STALE = "stale"  # from before this machine was started
 
 
-@dataclass(frozen=True, slots=True)
-class HealthFigures:
+class HealthFigures(NamedTuple):
     """Numbers of values; counts are since the start of the daemon (see delivery/figures.py).
 
     `last_value_ns` is the stamp of the latest value of any device, in ns since 1970, and
@@ -87,8 +85,7 @@ class HealthFigures:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Health:
+class Health(NamedTuple):
     """The content of the file; `figures` is None of a daemon that writes none."""
 
     at: float
@@ -137,7 +134,7 @@ class HealthFile:
         """Write the state at `now`; `alive` as above."""
         if self._file:
             health = Health(now, alive, self._within, shortened(status, MAX_STATUS), figures)
-            self._file.write(json.dumps({"format": FORMAT, **asdict(health)}), now)
+            self._file.write(json.dumps(_content(health)), now)
 
     def close(self) -> None:
         """Remove the file."""
@@ -181,9 +178,15 @@ def _understood(content: Any) -> Health:
     )
 
 
+def _content(health: Health) -> dict[str, Any]:
+    """Return what is written to the file."""
+    figures = None if health.figures is None else health.figures._asdict()
+    return {"format": FORMAT, **health._asdict(), "figures": figures}
+
+
 def _figures(content: Any) -> HealthFigures:
     """Return the numbers in a file. Raises TypeError, ValueError or KeyError for other content."""
-    found = {field.name: content[field.name] for field in fields(HealthFigures)}
+    found = {name: content[name] for name in HealthFigures._fields}
     for value in found.values():
         if value is None:
             continue

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Generic, NamedTuple, TypeVar
 
 from bat2influx.device.services import Place
@@ -25,8 +25,7 @@ PREFIX = "bat2influx_"
 _IN_LABEL = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n"})
 
 
-@dataclass(frozen=True, slots=True)
-class DeviceReport:
+class DeviceReport(NamedTuple):
     """The state of one device; `site` is the name of its section, '' for `[Battery]`.
 
     `without_value` counts the fields that have no number at present; `last_value_ns` is the
@@ -39,7 +38,7 @@ class DeviceReport:
 
     site: str
     received: int = 0
-    no_values: Mapping[NoValue, int] = field(default_factory=dict)
+    no_values: Mapping[NoValue, int] = MappingProxyType({})
     reconnects: int = 0
     connected: bool = False
     without_value: int = 0
@@ -52,8 +51,7 @@ class DeviceReport:
     def after(self, earlier: DeviceReport) -> DeviceReport:
         """Return this plus the counts from before a reload replaced the device."""
         last = self.last_value_ns
-        return replace(
-            self,
+        return self._replace(
             received=earlier.received + self.received,
             no_values=Counter(earlier.no_values) + Counter(self.no_values),
             reconnects=earlier.reconnects + self.reconnects,
@@ -61,8 +59,7 @@ class DeviceReport:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
+class Report(NamedTuple):
     """The state of the daemon at `time_ns` (since 1970).
 
     `uptime` and `delay` are in s, `memory` in bytes, `spool_used` from 0 to 1. `delay` is the

@@ -28,7 +28,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from bat2influx.clock import Hold
 from bat2influx.delivery.disk_queue import StoredBatch
@@ -51,8 +51,7 @@ INBOX_LINES = 100_000  # lines at most that the keeper has not taken yet
 LOOK = 1 / 16  # s at most that lines are in the inbox, in addition to their time in memory
 
 
-@dataclass(frozen=True, slots=True)
-class ClockStep:
+class ClockStep(NamedTuple):
     """The clock was set by `ns`; with `switched`, timestamps follow another clock from now on."""
 
     ns: int

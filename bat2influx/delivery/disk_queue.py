@@ -18,9 +18,8 @@ import stat
 import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from bat2influx.delivery import disk_format, disk_rows
 from bat2influx.delivery.disk_errors import DamagedError, DiskError, DiskFault, explain
@@ -41,8 +40,7 @@ _REQUEST = "retry-rejected"
 _IRREGULAR = (errno.ELOOP, errno.ENXIO, errno.EISDIR)  # a link; a FIFO, socket or device; a folder
 
 
-@dataclass(frozen=True, slots=True)
-class StoredBatch:
+class StoredBatch(NamedTuple):
     """Lines to send together; `first` is the oldest's number, in the file's `generation`."""
 
     generation: int
@@ -59,8 +57,7 @@ class StoredBatch:
         return StoredBatch(self.generation, self.first + start, lines)
 
 
-@dataclass(frozen=True, slots=True)
-class StoredRejection:
+class StoredRejection(NamedTuple):
     """A line that the database has rejected, its reason, and the time (ns since 1970, UTC)."""
 
     line: bytes

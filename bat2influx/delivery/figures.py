@@ -6,13 +6,12 @@ whole. The main thread adds lines that came later, so that each line is counted 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from bat2influx.failure import Trouble
 
 
-@dataclass(frozen=True, slots=True)
-class Figures:
+class Figures(NamedTuple):
     """Numbers of lines, each with one value; counts are since the start.
 
     `accepted`: stored by the database. `waiting`: queued, of which `on_disk` outlive the process.
@@ -44,8 +43,7 @@ class Figures:
 
         `came` counts all lines since the start, `lost` those dropped before the keeper took them.
         """
-        return replace(
-            self,
+        return self._replace(
             waiting=self.waiting + came - lost - self.taken_in,
             dropped=self.dropped + lost,
             troubles=(*self.troubles, *([trouble] if trouble else [])),

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import islice
+from typing import NamedTuple
 
 from bat2influx.influx.lineprotocol import moved
 from bat2influx.influx.outcome import RejectedLine
@@ -18,8 +18,7 @@ OVERHEAD = 48  # bytes that a short line takes in memory in addition to its leng
 REJECTED_KEPT = 1000  # rows
 
 
-@dataclass(frozen=True, slots=True)
-class Batch:
+class Batch(NamedTuple):
     """Lines to send together; `first` is the running number of the oldest."""
 
     first: int

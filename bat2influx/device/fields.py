@@ -30,7 +30,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Container, Iterable
-from dataclasses import dataclass
 from enum import Enum
 
 from bat2influx.device.plan import Request
@@ -71,16 +70,16 @@ _DOUBTFUL = (FieldState.STALLED, FieldState.SILENT)  # held beyond a tick; by no
 _ABSENT = (FieldState.SILENT, FieldState.LEFT)
 
 
-@dataclass(slots=True)
 class _Topic:
-    state: FieldState = FieldState.IDLE
-    since: float = math.inf  # of the first request without an answer
-    latest: float = -math.inf  # when the latest request was sent
-    asks: int = 0  # requests without an answer
-    answered_at: float = -math.inf  # when the latest value arrived
-    held: tuple[Message, ...] = ()
-    held_at: float = -math.inf  # when the latest held message arrived
-    until: float = math.inf  # when a held message becomes a value
+    def __init__(self, state: FieldState = FieldState.IDLE, asks: int = 0) -> None:
+        self.state = state
+        self.since = math.inf  # of the first request without an answer
+        self.latest = -math.inf  # when the latest request was sent
+        self.asks = asks  # requests without an answer
+        self.answered_at = -math.inf  # when the latest value arrived
+        self.held: tuple[Message, ...] = ()
+        self.held_at = -math.inf  # when the latest held message arrived
+        self.until = math.inf  # when a held message becomes a value
 
 
 class FieldStates:

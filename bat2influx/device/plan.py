@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from bat2influx.reading import Origin
@@ -21,8 +20,7 @@ UNTOLD = re.compile("vebus/[0-9]+/Ac/.*/S")
 SYSTEM = "system"  # exists exactly once, with the instance 0
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(NamedTuple):
     """A read request, and the topics on which its answers are expected."""
 
     topic: str

@@ -21,9 +21,9 @@ import json
 import logging
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bat2influx.printable import plain
 from bat2influx.safe_json import parse
@@ -41,15 +41,14 @@ MAX_FILE = 256 * 1024  # bytes
 MOST_NAMED = 3  # invalid entries in a message
 
 
-@dataclass(frozen=True, slots=True)
-class DeviceRecord:
+class DeviceRecord(NamedTuple):
     """What was discovered of a device: its portal id, the instances of services, and its age.
 
     `old` is whether the firmware is from before Venus OS 3.20.
     """
 
     portal: str
-    instances: Mapping[str, int] = field(default_factory=dict)
+    instances: Mapping[str, int] = MappingProxyType({})
     old: bool = False
 
 

@@ -24,7 +24,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection
-from dataclasses import dataclass
 from enum import Enum
 
 
@@ -66,13 +65,13 @@ ABSENT = (ServiceState.NOT_RESPONDING, ServiceState.LEFT)
 Place = tuple[str, int]
 
 
-@dataclass(slots=True)
 class Service:
     """A service: its state since when, and whether it has ever sent a message."""
 
-    state: ServiceState
-    since_ns: int
-    worked: bool = False
+    def __init__(self, state: ServiceState, since_ns: int) -> None:
+        self.state = state
+        self.since_ns = since_ns
+        self.worked = False
 
 
 class Services:

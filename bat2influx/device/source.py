@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from typing import NamedTuple
 
 from bat2influx.clock import Now
@@ -180,7 +179,7 @@ class Source(ABC):
     def takes(self, battery: Battery) -> bool:
         """Return whether `battery` differs only in the intervals, so `reschedule` is enough."""
         own = self.battery
-        return own == replace(battery, interval=own.interval, soc_interval=own.soc_interval)
+        return own == battery._replace(interval=own.interval, soc_interval=own.soc_interval)
 
     def reschedule(self, battery: Battery) -> None:
         """Continue with the intervals of `battery`; the connection stays."""

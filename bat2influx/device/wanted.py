@@ -6,7 +6,6 @@ Rules: immutable values only.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 from functools import cached_property
 
 from bat2influx.config.settings import Battery
@@ -15,7 +14,6 @@ from bat2influx.venus import protocol
 from bat2influx.venus.protocol import Field
 
 
-@dataclass(frozen=True)
 class Wanted:
     """The configuration of one device, as far as the discovery needs it.
 
@@ -24,12 +22,22 @@ class Wanted:
     section, `[Battery NAME]`. The instance of `system` is always 0 and needs no discovery.
     """
 
-    fields: tuple[Field, ...]
-    portal: str = ""
-    vebus: int | None = None
-    several: Collection[str] = ()
-    listed: bool = True
-    name: str = ""
+    def __init__(
+        self,
+        fields: tuple[Field, ...],
+        *,
+        portal: str = "",
+        vebus: int | None = None,
+        several: Collection[str] = (),
+        listed: bool = True,
+        name: str = "",
+    ) -> None:
+        self.fields = fields
+        self.portal = portal
+        self.vebus = vebus
+        self.several = several
+        self.listed = listed
+        self.name = name
 
     @classmethod
     def of(cls, battery: Battery) -> Wanted:

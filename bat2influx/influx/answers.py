@@ -14,8 +14,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from enum import Enum
+from typing import NamedTuple
 
 from bat2influx.influx.dialects import Dialect, Server, reason_of
 from bat2influx.safe_json import parse_object
@@ -41,8 +41,7 @@ class Kind(Enum):
     ROW = "this row alone is bad"
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """What an answer means, and the server's own `reason`, None without one.
 
     `named` has the rows that the answer names as bad: their index in the body, from 0, and how they

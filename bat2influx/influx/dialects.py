@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from enum import Enum
+from typing import NamedTuple
 
 from bat2influx.printable import plain
 from bat2influx.safe_json import parse, parse_object
@@ -28,8 +28,7 @@ class Dialect(Enum):
     VICTORIAMETRICS = "VictoriaMetrics"
 
 
-@dataclass(frozen=True, slots=True)
-class Server:
+class Server(NamedTuple):
     """A database server; `dialect` is None and `version` '' while it has not identified itself."""
 
     dialect: Dialect | None = None

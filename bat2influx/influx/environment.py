@@ -11,9 +11,11 @@ import base64
 import ipaddress
 import os
 from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
+
+from bat2influx.printable import without
 
 _PORTS = {"http": 80, "https": 443}
 
@@ -22,14 +24,16 @@ class ProxyError(OSError):
     """A proxy is unusable or rejects the connection; the text says which proxy and why."""
 
 
-@dataclass(frozen=True, slots=True)
-class Proxy:
+class Proxy(NamedTuple):
     """A proxy; `tls` is whether it is connected by TLS, `login` its login header, '' for none."""
 
     host: str
     port: int
     tls: bool = False
-    login: str = field(default="", repr=False)
+    login: str = ""
+
+    def __repr__(self) -> str:
+        return without(["login"], self)
 
     @property
     def where(self) -> str:

@@ -16,8 +16,7 @@ from __future__ import annotations
 import io
 import socket
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from bat2influx.service import lean_imports
 
@@ -63,8 +62,7 @@ class Headers(Mapping[str, str]):
         self._by_name.setdefault(name.lower(), value)
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """An answer; `whole` is whether the complete body was read.
 
     `words` is the reason phrase. `kept` is whether the connection can be used again.

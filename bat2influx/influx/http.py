@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import NamedTuple
 from urllib.parse import urlencode
 
 from bat2influx.config.settings import Influx
@@ -43,8 +44,7 @@ _ENDED = (NoAnswerError, ConnectionResetError, BrokenPipeError)
 _NOT_TRUSTED = (TlsFault.EXPIRED, TlsFault.NOT_YET, TlsFault.OTHER_NAME, TlsFault.UNTRUSTED)
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(NamedTuple):
     """The result of one request; `status` is 0 without an answer.
 
     `trouble` says why there is no answer. `in_doubt` is whether the server may have executed the
@@ -52,7 +52,7 @@ class Reply:
     """
 
     status: int = 0
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = MappingProxyType({})
     body: bytes = b""
     words: str = ""  # of the status
     ok: bool = False  # the expected status
@@ -150,7 +150,7 @@ class HttpClient:
         self.progress()
         reply = self._reply(got, expected)
         del got  # otherwise a failure and its frames would keep each other and the sent data alive
-        return replace(reply, in_doubt=True) if in_doubt and reply.trouble else reply
+        return reply._replace(in_doubt=True) if in_doubt and reply.trouble else reply
 
     def _carry_out(self, method: str, target: str, data: bytes, content: str) -> Answer | Exception:
         self._answered = False

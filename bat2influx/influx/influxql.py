@@ -9,8 +9,10 @@ Source: InfluxData, "InfluxQL reference" of InfluxDB 1; tested on 1.6.7.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
 from itertools import islice
+from typing import NamedTuple
+
+from bat2influx.printable import without
 
 HOUR = 3600
 DAY = 24 * HOUR
@@ -34,12 +36,14 @@ class StatementError(Exception):
     """The server rejected a statement; the text is the server's own."""
 
 
-@dataclass(frozen=True, slots=True)
-class Statement:
+class Statement(NamedTuple):
     """A statement; `shown` is its printed form, with HIDDEN in place of a secret."""
 
-    text: str = field(repr=False)
+    text: str
     shown: str
+
+    def __repr__(self) -> str:
+        return without(["text"], self)
 
 
 def plain_statement(text: str) -> Statement:

@@ -5,13 +5,13 @@ Only an outcome removes lines from their queue. Pure.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from typing import NamedTuple
 
 from bat2influx.failure import Trouble
 
 
-@dataclass(frozen=True, slots=True)
-class RejectedLine:
+class RejectedLine(NamedTuple):
     """A line that the database rejects, with the database's own reason.
 
     `advice` is what a person can do about it, '' if unknown.
@@ -22,8 +22,7 @@ class RejectedLine:
     advice: str = ""
 
 
-@dataclass(slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """What the database did with a batch.
 
     `undecided` has the lines to send again, after `retry_after` s if that is given; `trouble`
@@ -32,8 +31,8 @@ class Outcome:
     """
 
     accepted: int = 0
-    rejected: list[RejectedLine] = field(default_factory=list)
-    undecided: list[bytes] = field(default_factory=list)
+    rejected: Sequence[RejectedLine] = ()
+    undecided: Sequence[bytes] = ()
     trouble: Trouble | None = None
     retry_after: float | None = None
     in_doubt: bool = False

@@ -15,7 +15,6 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from bat2influx.config.settings import Influx
@@ -58,8 +57,7 @@ class Probe(NamedTuple):
     open: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(NamedTuple):
     """The result of one request; `trouble` says why rows stay queued.
 
     `status` is 0 without an answer; `signed` is whether the answer identifies the server.
@@ -244,7 +242,7 @@ class Writer:
 
 
 def _kept(verdict: Verdict, why: Trouble) -> Verdict:
-    return replace(verdict, answer=Answer(Meaning.KEPT, verdict.answer.reason), trouble=why)
+    return verdict._replace(answer=Answer(Meaning.KEPT, verdict.answer.reason), trouble=why)
 
 
 def _words(verdict: Verdict) -> str:

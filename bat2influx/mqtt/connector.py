@@ -14,8 +14,7 @@ import logging
 import socket
 import threading
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from bat2influx.failure import Trouble
 from bat2influx.mqtt import errors as mqtt_errors
@@ -23,6 +22,7 @@ from bat2influx.mqtt.clear_text import Look, takes_mqtt
 from bat2influx.mqtt.link import Link
 from bat2influx.net import resolver
 from bat2influx.net.tls import Tls, openssl_reason
+from bat2influx.printable import without
 from bat2influx.service.journal import event
 
 log = logging.getLogger(__name__)
@@ -34,8 +34,7 @@ LOOK_TIMEOUT = 3.0  # s, for probing another port, or TLS if none is configured
 _SIBLINGS = {MQTT_TLS_PORT: MQTT_PORT, MQTT_PORT: MQTT_TLS_PORT}
 
 
-@dataclass(frozen=True, slots=True)
-class Endpoint:
+class Endpoint(NamedTuple):
     """The address of a broker and the login; `config` is the file to name in messages.
 
     `prefix` is what a bridge puts in front of the device's topics, with a slash at its end, or ''.
@@ -45,11 +44,14 @@ class Endpoint:
     host: str
     port: int
     user: str
-    password: str = field(repr=False)
+    password: str
     config: str
     tls: Tls | None = None
     prefix: str = ""
     vrm: bool = False
+
+    def __repr__(self) -> str:
+        return without(["password"], self)
 
 
 class Connector:

@@ -14,9 +14,8 @@ error can be an SSLError.
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     import ssl
@@ -53,8 +52,7 @@ class TlsFault(Enum):
     OTHER = "fails the TLS handshake"
 
 
-@dataclass(frozen=True, slots=True)
-class Tls:
+class Tls(NamedTuple):
     """What is trusted: the system's authorities, or those in `ca_file`, or one certificate.
 
     `fingerprint` is the SHA-256 of the certificate as from `fingerprint_of`, '' for none. With

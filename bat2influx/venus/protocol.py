@@ -14,8 +14,8 @@ import json
 import math
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from enum import Enum
+from typing import NamedTuple
 
 from bat2influx.safe_json import parse, parse_object
 
@@ -35,8 +35,7 @@ MOST_LEAVES = 10_000  # paths of one device that are kept; all presets have unde
 MOST_PORTALS = 1_000  # portal ids of one broker that are kept in the search for one device
 
 
-@dataclass(frozen=True, slots=True)
-class Field:
+class Field(NamedTuple):
     """A field of the measurement and where on the device's D-Bus its value is.
 
     `instance` is the device instance, None if it is to be discovered (`vebus/Soc`); `path` has no

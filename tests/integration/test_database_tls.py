@@ -7,7 +7,6 @@ import ssl
 import threading
 import warnings
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -265,7 +264,7 @@ def test_a_missing_or_wrong_client_certificate_is_reported_as_such(
     tls = Tls(str(signer.cert))
     if own != "none":
         made = client_certificate(tmp_path, authority(tmp_path, name="stranger"))
-        tls = replace(tls, client_cert=str(made.cert), client_key=str(made.key))
+        tls = tls._replace(client_cert=str(made.cert), client_key=str(made.key))
     outcome = write(writer(door.port, tls=tls), BATCH)
     assert outcome.undecided == BATCH
     assert outcome.trouble is not None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import replace
 
 import pytest
 
@@ -27,8 +26,8 @@ def exporter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NodeExporter]
 def test_the_node_exporter_reads_every_number(exporter: NodeExporter) -> None:
     """Its parser returns all numbers of the file, with help and type, and no error."""
     file = TextFile(exporter.directory / "bat2influx.prom")
-    devices = (replace(FLEET, missing=LOST, clock_difference=BEHIND.clock_difference),)
-    file.write(metrics.prometheus_text(replace(REPORT, devices=devices), "1.2.3"), 0.0)
+    devices = (FLEET._replace(missing=LOST, clock_difference=BEHIND.clock_difference),)
+    file.write(metrics.prometheus_text(REPORT._replace(devices=devices), "1.2.3"), 0.0)
     text = exporter.scrape()
     found = samples(text)
     assert found["node_textfile_scrape_error"] == 0
@@ -51,7 +50,7 @@ def test_the_files_of_two_daemons_are_read(exporter: NodeExporter) -> None:
     """All metrics of the second file have another label; otherwise the exporter rejects it."""
     files = [TextFile(exporter.directory / f"{name}.prom") for name in ("bat2influx", "boat")]
     files[0].write(metrics.prometheus_text(REPORT, "1.2.3"), 0.0)
-    files[1].write(metrics.prometheus_text(replace(REPORT, waiting=12), "1.2.3", "boat"), 0.0)
+    files[1].write(metrics.prometheus_text(REPORT._replace(waiting=12), "1.2.3", "boat"), 0.0)
     found = exporter.samples()
     assert found["bat2influx_values_waiting"] == 11
     assert found['bat2influx_values_waiting{config="boat"}'] == 12

@@ -1,6 +1,5 @@
 """`setup-db` against a real InfluxDB, empty and filled, run once and again."""
 
-import dataclasses
 import math
 import os
 import time
@@ -206,9 +205,9 @@ def test_a_query_that_differs_is_kept_without_change(make: Make) -> None:
     setup = make("differs")
     setup()
     fields = setup.settings.batteries[0].fields
-    new = dataclasses.replace(fields[0], name="Extra")
-    battery = dataclasses.replace(setup.settings.batteries[0], fields=(*fields, new))
-    setup.settings = dataclasses.replace(setup.settings, batteries=(battery,))
+    new = fields[0]._replace(name="Extra")
+    battery = setup.settings.batteries[0]._replace(fields=(*fields, new))
+    setup.settings = setup.settings._replace(batteries=(battery,))
     before = setup.state()
     setup.write([("", "Extra", 1.5, (_day() - 9 * DAY) * NS)])
     said = setup()
@@ -227,8 +226,8 @@ def test_a_policy_of_the_file_is_created(make: Make) -> None:
     """Raw values are read from it; the default policy stays."""
     setup = make("named")
     setup.ask("CREATE DATABASE named")
-    influx = dataclasses.replace(setup.settings.influx, retention_policy="mine")
-    setup.settings = dataclasses.replace(setup.settings, influx=influx)
+    influx = setup.settings.influx._replace(retention_policy="mine")
+    setup.settings = setup.settings._replace(influx=influx)
     assert "policy 'mine' created, kept for 90d" in setup()
     policies = setup.state()["policies"]
     assert [
@@ -247,10 +246,10 @@ def test_names_with_special_characters_work(make: Make) -> None:
     setup = make("plain")
     db, user = "my \"d.b'; --", "O'Brien\\ \"\\n"
     fields = setup.settings.batteries[0].fields
-    odd = dataclasses.replace(fields[0], name='V "x"; DROP DATABASE plain')
-    battery = dataclasses.replace(setup.settings.batteries[0], fields=(odd,))
-    influx = dataclasses.replace(setup.settings.influx, db=db, user=user, measurement='d"c \\d')
-    setup.settings = dataclasses.replace(setup.settings, influx=influx, batteries=(battery,))
+    odd = fields[0]._replace(name='V "x"; DROP DATABASE plain')
+    battery = setup.settings.batteries[0]._replace(fields=(odd,))
+    influx = setup.settings.influx._replace(db=db, user=user, measurement='d"c \\d')
+    setup.settings = setup.settings._replace(influx=influx, batteries=(battery,))
     assert setup().count(" created") == 8
     assert {"name": db} in setup.ask("SHOW DATABASES")
     assert {"user": user, "admin": False} in setup.ask("SHOW USERS")
@@ -317,9 +316,9 @@ def test_a_clash_of_names_is_reported_before_any_change(
     """The file has to be changed."""
     setup = make("clash")
     fields = setup.settings.batteries[0].fields
-    low = dataclasses.replace(fields[0], name="Voltage_min")
-    battery = dataclasses.replace(setup.settings.batteries[0], fields=(*fields, low))
-    settings = dataclasses.replace(setup.settings, batteries=(battery,))
+    low = fields[0]._replace(name="Voltage_min")
+    battery = setup.settings.batteries[0]._replace(fields=(*fields, low))
+    settings = setup.settings._replace(batteries=(battery,))
     code = setup_db(settings, setup.ask, Retention(), os.environ, dry_run=False, change=True)
     assert code == EX_CONFIG
     assert "clash.ini: [Fields]: Voltage_min is also the name of the min" in capsys.readouterr().err

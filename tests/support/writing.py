@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 from bat2influx.config.settings import Influx
@@ -32,7 +31,7 @@ DEFAULTS = Influx(
 
 def writer(port: int, deadline: float = DEADLINE, **settings: Any) -> Writer:
     """Return a writer to 127.0.0.1; `settings` as in [Influx] of the ini."""
-    return Writer(replace(DEFAULTS, port=port, **settings), CONFIG, deadline)
+    return Writer(DEFAULTS._replace(port=port, **settings), CONFIG, deadline)
 
 
 def write(made: Writer, lines: Sequence[bytes], *, bound: float = BOUND) -> Outcome:

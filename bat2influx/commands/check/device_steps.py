@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import replace
 
 from bat2influx.commands.check import fleet_look
 from bat2influx.commands.check.clear_login import clear_login
@@ -49,7 +48,7 @@ def device_steps(battery: Battery, config: str) -> Iterator[Step]:
                 yield wrong(session.trouble or no_device(session, battery, config))
                 return
             yield Step(OK, "devices", f"{Census(len(portals), ())}; checking {portals[0]}")
-            battery = replace(battery, serial=portals[0])
+            battery = battery._replace(serial=portals[0])
         conversation = Conversation(session, battery, config)
         parts = [conversation.portal, conversation.instances, conversation.fields]
         if not fleet:  # each device of a fleet has its own clock

@@ -167,7 +167,7 @@ class Inquiry:
         host = str(self._target)
         self._say(device_errors.other_prefix(host, prefix, prefixes, self._config).text)
         self._moved = True  # one other prefix is queried, and no third
-        with closing(Session(replace(session.endpoint, prefix=prefixes[0]))) as other:
+        with closing(Session(session.endpoint._replace(prefix=prefixes[0]))) as other:
             return None if other.open() else self._look(other)
 
     def _portals(self, session: Session) -> Sequence[str]:

@@ -6,7 +6,6 @@ import argparse
 import getpass
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from pathlib import Path
 
 from bat2influx.commands import configuration
@@ -123,7 +122,7 @@ def set_up_database(
             password = _password(admin, password_file)
         except ConfigError as error:
             return _fail(str(error), os.EX_CONFIG)
-        influx = replace(influx, user=admin, password=password, token="")
+        influx = influx._replace(user=admin, password=password, token="")
     mask = mask_of(influx, settings.influx)  # the statements have the password of the file
     http = HttpClient(influx, config, STATEMENT_DEADLINE, mask, MOST_ANSWER)
     diagnosis = Diagnosis(influx, config, mask)

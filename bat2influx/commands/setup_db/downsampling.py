@@ -15,7 +15,7 @@ the day is in memory, 1.5 s for a day; in all some 35 s a day, 0.04 % of a core.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import pairwise
 
@@ -161,7 +161,7 @@ def as_stored(battery: Battery, stored: Iterable[str]) -> tuple[Field, ...]:
             continue
         given = battery.instance if field.service == "vebus" else None
         instances = numbers.get(field.name, set()) if given is None else {given}
-        made += [replace(field, name=f"{field.name}_{n}", instance=n) for n in sorted(instances)]
+        made += [field._replace(name=f"{field.name}_{n}", instance=n) for n in sorted(instances)]
     return tuple(made)
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -49,7 +48,7 @@ def battery(**changes: Any) -> Battery:
         fields=fields(Voltage="vebus/Dc/0/Voltage", Soc="vebus/Soc"),
         tls=None,
     )
-    return replace(usual, **changes)
+    return usual._replace(**changes)
 
 
 MULTI = {"vebus/275/ProductId": 2623, "vebus/275/Dc/0/Voltage": 52.6, "vebus/275/Soc": 88.5}

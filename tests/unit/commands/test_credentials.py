@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import shlex
 from pathlib import Path
@@ -21,7 +20,7 @@ def configured(directory: Path, text: str, path: Path = INI) -> Settings:
     """Return the settings of a file with this text, as if it were at `path`."""
     written = directory / "written.ini"
     written.write_text(text)
-    return dataclasses.replace(load(written), path=path)
+    return load(written)._replace(path=path)
 
 
 def holding(root: Path, *names: str, folder: str = "etc/credstore", text: str = "s3cret\n") -> None:
@@ -134,7 +133,7 @@ def test_the_service_itself_and_another_file_have_no_hint(tmp_path: Path) -> Non
     settings = configured(tmp_path, TWO)
     holding(tmp_path, "bat2influx.mqtt-password")
     assert [*unseen_secrets(settings, {"CREDENTIALS_DIRECTORY": "/x"}, tmp_path)] == []
-    assert hints(tmp_path, dataclasses.replace(settings, path=tmp_path / "bat2influx.ini")) == []
+    assert hints(tmp_path, settings._replace(path=tmp_path / "bat2influx.ini")) == []
 
 
 def test_root_reads_the_files_of_the_services_credentials(tmp_path: Path) -> None:

@@ -77,7 +77,7 @@ def test_a_healthy_daemon_is_an_object_with_its_figures(
         "message_age_s": 0.3,
         "last_value_time": "2026-11-18T11:06:38Z",
         "last_value_age_s": 1.2,
-        **{name: asdict(FIGURES)[name] for name in FIELDS},
+        **{name: FIGURES._asdict()[name] for name in FIELDS},
     }
 
 
@@ -150,7 +150,7 @@ def test_a_directory_that_cannot_be_used_is_unknown(
 @pytest.mark.parametrize(("last", "age"), [(WALL + NS, 0.0), (None, None), (WALL - 90 * NS, 90.0)])
 def test_the_age_of_a_value_is_never_negative(last: int | None, age: float | None) -> None:
     """A clock may have been set back since."""
-    figures = HealthFigures(**{**asdict(FIGURES), "last_value_ns": last})
+    figures = HealthFigures(**{**FIGURES._asdict(), "last_value_ns": last})
     record = record_of(Health(NOW, NOW, 120.0, "", figures), NOW, WALL)
     assert record.last_value_age_s == age
 

@@ -10,7 +10,6 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -53,7 +52,7 @@ class State:
         self, *, export: bool = False, rejected: bool = False, retry: bool = False, policy: str = ""
     ) -> int:
         """Run the command."""
-        influx = replace(DEFAULTS, retention_policy=policy)
+        influx = DEFAULTS._replace(retention_policy=policy)
         settings = Settings(Path("/etc/x.ini"), (), influx, 10**8)
         options = {"export": export, "rejected": rejected, "retry_rejected": retry}
         return spool(settings, self.path, **options)

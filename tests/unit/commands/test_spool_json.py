@@ -6,7 +6,6 @@ import argparse
 import json
 from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +21,7 @@ from tests.support.writing import DEFAULTS
 EX_OK, EX_USAGE, EX_UNAVAILABLE, EX_CONFIG = 0, 64, 69, 78
 NOW = 1_795_000_000_000_000_000  # 2026-11-18T11:06:40Z, in ns
 MAX_SIZE = 10**8  # bytes
-SETTINGS = Settings(Path("/etc/x.ini"), (), replace(DEFAULTS), MAX_SIZE)
+SETTINGS = Settings(Path("/etc/x.ini"), (), DEFAULTS._replace(), MAX_SIZE)
 
 
 def store(

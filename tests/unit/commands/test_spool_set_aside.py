@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,7 +13,7 @@ from bat2influx.delivery import disk_format, salvage
 from bat2influx.delivery.disk_queue import DiskQueue
 from tests.support.writing import DEFAULTS
 
-SETTINGS = Settings(Path("/etc/x.ini"), (), replace(DEFAULTS), 10**8)
+SETTINGS = Settings(Path("/etc/x.ini"), (), DEFAULTS._replace(), 10**8)
 
 
 def shown(state: Path, capsys: pytest.CaptureFixture[str]) -> list[str]:

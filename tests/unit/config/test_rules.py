@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -114,7 +113,7 @@ def test_one_device_in_place_of_a_fleet(tmp_path: Path) -> None:
     text = FLEET.replace("[Battery]", "[Battery boats]") + "share_group = store\n[Battery]\n"
     fleet, device = read(tmp_path, text).batteries
     one, same = one_of_fleet(read(tmp_path, text), "c0619ab12345").batteries
-    assert one == replace(fleet, serial="c0619ab12345", share_group="")
+    assert one == fleet._replace(serial="c0619ab12345", share_group="")
     assert same == device
     alone = read(tmp_path, "")
     assert one_of_fleet(alone, "") == alone

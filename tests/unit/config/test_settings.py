@@ -1,6 +1,5 @@
 """Valid configuration files: the settings in them, and the defaults."""
 
-import dataclasses
 import re
 import subprocess
 import sys
@@ -33,7 +32,7 @@ def test_an_empty_file_is_all_defaults(tmp_path: Path) -> None:
     (battery,) = settings.batteries
     assert settings.path == tmp_path / "bat2influx.ini"
     assert settings.max_size == 256_000_000
-    assert dataclasses.asdict(battery) | {"fields": battery.fields} == {
+    assert battery._asdict() | {"fields": battery.fields} == {
         "name": "",
         "address": "venus.local",
         "port": 1883,
@@ -54,7 +53,7 @@ def test_an_empty_file_is_all_defaults(tmp_path: Path) -> None:
         "max_memory": 24_000_000,
         "clock": "own",
     }
-    assert dataclasses.asdict(settings.influx) == {
+    assert settings.influx._asdict() == {
         "address": "localhost",
         "port": 8086,
         "tls": None,
@@ -112,8 +111,7 @@ def test_every_key_is_read(tmp_path: Path) -> None:
         """,
     )
     (battery,) = settings.batteries
-    assert battery == dataclasses.replace(
-        battery,
+    assert battery == battery._replace(
         address="192.168.1.5",
         port=11883,
         tls=Tls(fingerprint=":".join(["7A"] * 32)),
@@ -133,8 +131,7 @@ def test_every_key_is_read(tmp_path: Path) -> None:
         Field("Pv", "solarcharger", 288, "Yield/Power"),
         Field("Grid", "system", None, "Ac/Grid/L1/Power"),
     )
-    assert settings.influx == dataclasses.replace(
-        settings.influx,
+    assert settings.influx == settings.influx._replace(
         address="influx.lan",
         port=18086,
         user="writer",
@@ -199,9 +196,7 @@ def test_the_documented_overview_is_a_valid_file(tmp_path: Path) -> None:
 
 def test_the_template_changes_no_default(tmp_path: Path) -> None:
     """The file that users start from gives the settings of an empty one."""
-    assert dataclasses.replace(load(TEMPLATE), path=Path()) == dataclasses.replace(
-        read(tmp_path, ""), path=Path()
-    )
+    assert load(TEMPLATE)._replace(path=Path()) == read(tmp_path, "")._replace(path=Path())
 
 
 def test_the_template_has_every_key_and_no_other() -> None:

@@ -6,7 +6,6 @@ import json
 import os
 import re
 from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -165,7 +164,7 @@ def test_every_user_can_read_the_file_until_the_daemon_ends(run: Path) -> None:
 
 def _with_last_value(number: str) -> str:
     """Return the text of a file with this number in place of a time."""
-    figures = json.dumps(asdict(FIGURES)).replace(str(FIGURES.last_value_ns), number)
+    figures = json.dumps(FIGURES._asdict()).replace(str(FIGURES.last_value_ns), number)
     return f'{{"format": 1, "at": 1, "alive": 1, "within": 1, "status": "", "figures": {figures}}}'
 
 
@@ -186,7 +185,7 @@ def _with_last_value(number: str) -> str:
         pytest.param(
             json.dumps(
                 {"format": 1, "at": 1, "alive": 1, "within": 1, "status": ""}
-                | {"figures": asdict(FIGURES) | {"queued": "\x1b[2J"}}
+                | {"figures": FIGURES._asdict() | {"queued": "\x1b[2J"}}
             ),
             id="text",
         ),

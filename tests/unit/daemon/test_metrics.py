@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import fields, replace
 
 import pytest
 
@@ -16,8 +15,8 @@ from tests.support.node_exporter import samples
 
 TIME = 1_767_225_610 * NS
 CELLAR = DeviceReport("", 4711, {NoValue.NULL: 3}, 2, True, 1, TIME - NS // 2)
-FLEET = replace(CELLAR, devices=1000, silent=3)
-BEHIND = replace(CELLAR, clock_difference=-259_200.5)
+FLEET = CELLAR._replace(devices=1000, silent=3)
+BEHIND = CELLAR._replace(clock_difference=-259_200.5)
 LOST = {("vebus", 275): TIME, ("battery", 512): TIME + NS}
 REPORT = Report(
     time_ns=TIME,
@@ -85,12 +84,11 @@ def test_a_report_becomes_a_float_for_each_field_at_one_time() -> None:
 
 def test_unknown_numbers_are_absent() -> None:
     """No delay if nothing was stored, no state of a database before the first write."""
-    report = replace(
-        REPORT,
+    report = REPORT._replace(
         delay=None,
         memory=None,
         database_up=None,
-        devices=(replace(CELLAR, last_value_ns=None),),
+        devices=(CELLAR._replace(last_value_ns=None),),
     )
     assert not {("", "delay"), ("", "memory")} & stored(report).keys()
     for name in ("delay_seconds", "memory_bytes", "database_up", "last_value_timestamp_seconds"):
@@ -99,35 +97,35 @@ def test_unknown_numbers_are_absent() -> None:
 
 def test_a_fleet_has_the_number_of_its_devices() -> None:
     """And how many do not respond; a single device has neither number."""
-    told = stored(replace(REPORT, devices=(FLEET,)))
+    told = stored(REPORT._replace(devices=(FLEET,)))
     assert (told["", "devices"], told["", "devices_silent"]) == (1000, 3)
-    assert "devices" not in metrics.prometheus_text(replace(REPORT, devices=(CELLAR,)), "1.0.0")
+    assert "devices" not in metrics.prometheus_text(REPORT._replace(devices=(CELLAR,)), "1.0.0")
 
 
 def test_the_difference_of_clocks_is_present_if_known() -> None:
     """This machine's less the device's, for Prometheus only; absent without a heartbeat."""
-    found = samples(metrics.prometheus_text(replace(REPORT, devices=(BEHIND,)), "1.0.0"))
+    found = samples(metrics.prometheus_text(REPORT._replace(devices=(BEHIND,)), "1.0.0"))
     assert found["bat2influx_clock_difference_seconds"] == -259_200.5
     assert "clock_difference" not in metrics.prometheus_text(REPORT, "1.0.0")
 
 
 def test_missing_services_have_the_time_since_when() -> None:
     """By name and instance for Prometheus; their number for both."""
-    report = replace(REPORT, devices=(replace(CELLAR, missing={("vebus", 275): TIME}),))
+    report = REPORT._replace(devices=(CELLAR._replace(missing={("vebus", 275): TIME}),))
     assert stored(report)["", "services_missing"] == 1
     found = samples(metrics.prometheus_text(report, "1.0.0"))
     since = 'bat2influx_service_missing_since_timestamp_seconds{service="vebus",instance="275"}'
     assert found[since] == TIME / NS
     assert found["bat2influx_services_missing"] == 1
-    none = metrics.prometheus_text(replace(REPORT, devices=(replace(CELLAR, missing={}),)), "1")
+    none = metrics.prometheus_text(REPORT._replace(devices=(CELLAR._replace(missing={}),)), "1")
     assert samples(none)["bat2influx_services_missing"] == 0
     assert "missing_since" not in none
 
 
 def test_each_device_has_its_own_numbers() -> None:
     """Under the name of its section: the tag `site` there, the label `site` here."""
-    house, boat = (replace(CELLAR, site=site, received=n) for n, site in enumerate(("house", "b")))
-    report = replace(REPORT, devices=(house, boat))
+    house, boat = (CELLAR._replace(site=site, received=n) for n, site in enumerate(("house", "b")))
+    report = REPORT._replace(devices=(house, boat))
     assert stored(report)["house", "received"] == 0
     assert stored(report)["b", "received"] == 1
     assert stored(report)["", "stored"] == 4700
@@ -152,7 +150,7 @@ def test_counts_continue_when_a_reload_replaces_a_device() -> None:
 def test_every_field_of_a_report_is_in_the_table() -> None:
     """Each further field has a number in the table above."""
     assert len(NUMBERS) == len(metrics.OF_DEVICE) + len(metrics.OF_DAEMON)
-    assert {each.name for each in fields(Report)} - {"time_ns", "devices"} <= {
+    assert {*Report._fields} - {"time_ns", "devices"} <= {
         *(quantity.field for quantity in metrics.OF_DAEMON),
         "database_up",
     }
@@ -164,9 +162,9 @@ def test_every_field_of_a_report_is_in_the_table() -> None:
 def test_every_number_has_help_type_and_one_sample() -> None:
     """A name that ends in _total is a counter, every other one a gauge."""
     devices = (
-        replace(FLEET, missing=LOST, clock_difference=-259_200.5),
+        FLEET._replace(missing=LOST, clock_difference=-259_200.5),
     )  # which no device is, but each number is there
-    text = metrics.prometheus_text(replace(REPORT, devices=devices), "1.2.3")
+    text = metrics.prometheus_text(REPORT._replace(devices=devices), "1.2.3")
     found = samples(text)
     for name, number in NUMBERS.items():
         assert found[f"bat2influx_{name}"] == number
@@ -193,7 +191,7 @@ def test_each_reason_for_no_value_has_a_count() -> None:
 @pytest.mark.parametrize(("known", "shown"), [(True, "1"), (False, "0")])
 def test_booleans_are_one_or_zero(known: bool, shown: str) -> None:
     """The format has numbers only."""
-    report = replace(REPORT, database_up=known, devices=(replace(CELLAR, connected=known),))
+    report = REPORT._replace(database_up=known, devices=(CELLAR._replace(connected=known),))
     text = metrics.prometheus_text(report, "1.2.3")
     assert f"\nbat2influx_database_up {shown}\n" in text
     assert f"\nbat2influx_broker_up {shown}\n" in text
@@ -201,7 +199,7 @@ def test_booleans_are_one_or_zero(known: bool, shown: str) -> None:
 
 def test_the_name_of_the_ini_is_a_label_on_everything() -> None:
     """So the samples of two daemons differ."""
-    report = replace(REPORT, devices=(CELLAR, replace(FLEET, site="boat")))
+    report = REPORT._replace(devices=(CELLAR, FLEET._replace(site="boat")))
     found = samples(metrics.prometheus_text(report, "1.2.3", "van"))
     assert all('config="van"' in name for name in found)
     assert found['bat2influx_devices{config="van",site="boat"}'] == 1000
@@ -217,7 +215,7 @@ def test_marks_in_a_label_are_escaped() -> None:
 
 def test_a_metric_without_a_sample_has_no_header() -> None:
     """Without devices there are no metrics of devices: neither help nor type."""
-    text = metrics.prometheus_text(replace(REPORT, devices=(), database_up=None), "1.2.3")
+    text = metrics.prometheus_text(REPORT._replace(devices=(), database_up=None), "1.2.3")
     for name in ("broker_up", "messages_received_total", "messages_without_value", "database_up"):
         assert name not in text
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +23,8 @@ SOC, RELAY = parse_field("Soc", "vebus/Soc"), parse_field("Relay", "system/Relay
 SOC_LEAF, RELAY_LEAF, SERIAL = "vebus/275/Soc", "system/0/Relay/0/State", "system/0/Serial"
 VALUE = b'{"value":1}'
 FULL, CHANGES, OLD, SEARCH = "full", "changes", "old", "search"
-GIVEN = replace(BATTERY, soc_interval=1.0, fields=(SOC, RELAY))
-FOUND = replace(GIVEN, serial="", instance=None)
+GIVEN = BATTERY._replace(soc_interval=1.0, fields=(SOC, RELAY))
+FOUND = GIVEN._replace(serial="", instance=None)
 KNOWN = DeviceRecord(P, {"vebus": 275})
 
 
@@ -167,7 +166,7 @@ def test_a_given_device_is_read_once_its_topics_are_confirmed(home: Make) -> Non
 @pytest.mark.parametrize("mode", ["poll", "notify"])
 def test_values_together_with_the_confirmation_are_survived(home: Make, mode: str) -> None:
     """A device that another client keeps awake sends changes at once."""
-    device = home(replace(GIVEN, mode=mode), confirms=False)
+    device = home(GIVEN._replace(mode=mode), confirms=False)
     device.broker.line.confirm()
     device.say(SOC_LEAF)
     device.say(RELAY_LEAF, payload=b"")
@@ -187,7 +186,7 @@ def test_new_firmware_is_detected_by_what_the_old_never_reports(
     home: Make, sign: str, kinds: list[str]
 ) -> None:
     """Otherwise the old keepalive is sent after a while, and again as long as it is answered."""
-    device = home(replace(GIVEN, mode="notify"))
+    device = home(GIVEN._replace(mode="notify"))
     assert f"N/{P}/full_publish_completed" in device.broker.line.asked[0][1]
     device.go_on(1, sign)
     for _ in range(13):
@@ -244,7 +243,7 @@ def test_a_value_is_a_reading_that_is_shown(home: Make) -> None:
 
 def test_the_wait_is_that_to_the_tick_the_silence_or_the_next_attempt(home: Make) -> None:
     """Whichever is first, and never negative."""
-    device = home(replace(GIVEN, interval=30.0))
+    device = home(GIVEN._replace(interval=30.0))
     assert device.device.timeout(at(0.6)) == 1.0  # for the connection itself
     device.broker.line.pending = True
     assert device.device.timeout(at(0.6)) == 0.0
@@ -260,7 +259,7 @@ def test_no_tick_is_waited_for_where_nothing_is_asked(
     home: Make, *, confirms: bool, leaves: bool
 ) -> None:
     """For example after `ask_no_more`, or before the device is read."""
-    device = home(replace(GIVEN, interval=30.0), confirms=confirms)
+    device = home(GIVEN._replace(interval=30.0), confirms=confirms)
     if leaves:
         device.device.ask_no_more()
     assert device.device.timeout(at(4.8)) == 1.0
@@ -293,7 +292,7 @@ def test_no_answer_is_expected_on_a_lost_connection(home: Make) -> None:
 def test_optional_values_are_shown_last(home: Make) -> None:
     """Required values are shown first."""
     optional = Field("Grid", "grid", 30, "Ac/Power", optional=True)
-    device = home(replace(GIVEN, fields=(optional, SOC, RELAY)))
+    device = home(GIVEN._replace(fields=(optional, SOC, RELAY)))
     device.step(1.0)
     device.complete("grid/30/ProductId", "grid/30/Ac/Power")
     device.step(1.0)
@@ -304,7 +303,7 @@ def test_optional_values_are_shown_last(home: Make) -> None:
 def test_other_intervals_leave_the_connection_alone(home: Make) -> None:
     """The next tick is that of the new interval."""
     device = home()
-    device.device.reschedule(replace(GIVEN, interval=10.0, soc_interval=10.0))
+    device.device.reschedule(GIVEN._replace(interval=10.0, soc_interval=10.0))
     asked = device.go_on(25, SOC_LEAF, RELAY_LEAF)
     assert [when for when, what in asked if what == SOC_LEAF] == [5.5, 15.5, 25.5]
     assert len(device.broker.lines) == 1

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -68,7 +67,7 @@ def test_a_remembered_device_is_read_as_a_given_one(home: Make) -> None:
 
 def test_the_others_are_read_while_a_service_is_looked_for(home: Make) -> None:
     """It is named, searched for every W/2, and read once it appears, on the same connection."""
-    device = home(replace(FOUND, serial=P, fields=(SOC, PV, RELAY)))
+    device = home(FOUND._replace(serial=P, fields=(SOC, PV, RELAY)))
     device.step(1.0)
     device.complete("vebus/275/ProductId")
     assert device.step(1.0) == [CHANGES, SOC_LEAF, RELAY_LEAF]
@@ -93,7 +92,7 @@ def test_the_others_are_read_while_a_service_is_looked_for(home: Make) -> None:
     [
         (FOUND, [], "serial = 0a1b2c3d4e5f"),
         (
-            replace(FOUND, serial=P),
+            FOUND._replace(serial=P),
             ["vebus/275/ProductId", "vebus/276/ProductId"],
             "instance = 276",
         ),
@@ -122,7 +121,7 @@ def test_what_only_a_user_can_decide_is_an_error_once(
 
 def test_a_service_that_is_missing_is_not_looked_for_in_a_silence(home: Make) -> None:
     """A device that does not respond is sent only a keepalive at intervals."""
-    device = home(replace(FOUND, serial=P, fields=(SOC, PV, RELAY)))
+    device = home(FOUND._replace(serial=P, fields=(SOC, PV, RELAY)))
     device.step(1.0)
     device.complete("vebus/275/ProductId")
     device.go_on(200)
@@ -134,7 +133,7 @@ def test_optional_fields_are_searched_for_while_the_rest_is_read(
     home: Make, caplog: pytest.LogCaptureFixture
 ) -> None:
     """At the start and every quarter of an hour; what appears is then read, and logged once."""
-    device = home(replace(GIVEN, fields=(SOC, RELAY, GRID)))
+    device = home(GIVEN._replace(fields=(SOC, RELAY, GRID)))
     assert [what for _, what in device.asked] == [CHANGES, SOC_LEAF, RELAY_LEAF]
     device.step(1.0)
     device.complete()
@@ -159,7 +158,7 @@ def test_of_a_device_without_anything_to_read_nothing_is_reported(
     home: Make, caplog: pytest.LogCaptureFixture
 ) -> None:
     """All wanted fields are optional, and none is present."""
-    device = home(replace(GIVEN, fields=(GRID,)))
+    device = home(GIVEN._replace(fields=(GRID,)))
     device.step(1.0)
     device.complete()
     device.go_on(5, "heartbeat")
@@ -174,7 +173,7 @@ def test_what_is_read_from_where_is_logged_once(
     home: Make, caplog: pytest.LogCaptureFixture, mode: str, text: str
 ) -> None:
     """It is not logged at each new connection."""
-    device = home(replace(GIVEN, mode=mode))
+    device = home(GIVEN._replace(mode=mode))
     for _ in range(3):
         device.step(1.0)
         device.broker.line.trouble = LOST
@@ -242,7 +241,7 @@ def test_a_remembered_device_that_does_not_answer_the_search_is_doubted(
 
 def test_a_portal_id_that_is_not_known_is_in_no_topic(home: Make) -> None:
     """Even if all instances are given."""
-    device = home(replace(GIVEN, serial=""))
+    device = home(GIVEN._replace(serial=""))
     device.go_on(5)
     assert device.broker.line.asked == [("subscribe", (PORTALS,))]
     device.say(SERIAL, retain=True)
@@ -252,7 +251,7 @@ def test_a_portal_id_that_is_not_known_is_in_no_topic(home: Make) -> None:
 
 def test_a_device_that_sends_messages_is_not_doubted_though_nothing_is_found(home: Make) -> None:
     """Its time begins again with each message; from then on a silence is reported at once."""
-    device = home(replace(FOUND, serial=P))
+    device = home(FOUND._replace(serial=P))
     for _ in range(9):
         device.go_on(1, "heartbeat")
         device.go_on(10)
@@ -275,7 +274,7 @@ def test_a_doubt_is_repeated_every_half_w(
     home: Make, vrm: bool, listed: list[int], causes: list[str]
 ) -> None:
     """While the device does not respond; if the broker lists no devices, the second is reported."""
-    device = home(replace(FOUND, serial=P, vrm=vrm))
+    device = home(FOUND._replace(serial=P, vrm=vrm))
     seen = []
     for _ in listed:
         device.go_on(14)
@@ -314,7 +313,7 @@ def test_an_instance_that_has_moved_is_followed(
 @pytest.mark.parametrize("mode", ["poll", "notify"])
 def test_a_renumbered_inverter_is_read_within_seconds(home: Make, mode: str) -> None:
     """It leaves as 275 and returns as 276, by notifications, too; no search is needed."""
-    device = home(replace(FOUND, mode=mode), known=KNOWN)
+    device = home(FOUND._replace(mode=mode), known=KNOWN)
     device.go_on(5, SOC_LEAF, RELAY_LEAF)
     device.say(SOC_LEAF, "vebus/275/ProductId", payload=b"")
     device.step(1.0)
@@ -356,7 +355,7 @@ def test_services_that_come_up_after_the_daemon_are_read_within_seconds(
     home: Make, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A device and the daemon boot together: services of a preset are read when they appear."""
-    device = home(replace(GIVEN, fields=(SOC, RELAY, GRID)))
+    device = home(GIVEN._replace(fields=(SOC, RELAY, GRID)))
     device.step(1.0)
     device.complete()
     device.go_on(5, SOC_LEAF, RELAY_LEAF)
@@ -372,7 +371,7 @@ def test_services_that_come_up_after_the_daemon_are_read_within_seconds(
 
 def test_a_service_that_is_wanted_appears_and_is_read_without_a_republish(home: Make) -> None:
     """It is no longer reported as missing."""
-    device = home(replace(FOUND, serial=P, fields=(SOC, PV, RELAY)))
+    device = home(FOUND._replace(serial=P, fields=(SOC, PV, RELAY)))
     device.step(1.0)
     device.complete("vebus/275/ProductId")
     device.go_on(5, SOC_LEAF, RELAY_LEAF)
@@ -387,7 +386,7 @@ def test_a_service_that_is_wanted_appears_and_is_read_without_a_republish(home: 
 
 def test_a_reload_searches_again(home: Make) -> None:
     """Delayed requests are sent at the next tick; a republish still comes at most once a minute."""
-    device = home(replace(GIVEN, fields=(SOC, RELAY, GRID)))
+    device = home(GIVEN._replace(fields=(SOC, RELAY, GRID)))
     device.step(1.0)
     device.complete()
     device.go_on(64, RELAY_LEAF)

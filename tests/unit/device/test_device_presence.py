@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import random
 from collections import Counter
-from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -39,9 +38,9 @@ VOLTAGE, LEVEL, RAW = (
 VOLTAGE_LEAF, LEVEL_LEAF, RAW_LEAF = "vebus/275/Dc/0/Voltage", "tank/3/Level", "tank/3/RawValue"
 CURRENT, CURRENT_LEAF = parse_field("Current", "vebus/Dc/0/Current"), "vebus/275/Dc/0/Current"
 BATTERY = Field("BatteryVoltage", "battery", None, "Dc/0/Voltage", optional=True)
-BATTERY_512 = replace(BATTERY, instance=512)
+BATTERY_512 = BATTERY._replace(instance=512)
 BATTERY_LEAF = "battery/512/Dc/0/Voltage"
-NOTIFY = replace(GIVEN, mode="notify")
+NOTIFY = GIVEN._replace(mode="notify")
 
 
 @pytest.fixture
@@ -87,7 +86,7 @@ def test_nothing_is_due_of_an_arrival_on_a_connection_that_is_lost(home: Make) -
 
 def test_a_preset_of_one_instance_stays_subscribed_to(home: Make) -> None:
     """Its ProductId in the first republish is no arrival."""
-    device = home(replace(GIVEN, fields=(SOC, RELAY, BATTERY_512)))
+    device = home(GIVEN._replace(fields=(SOC, RELAY, BATTERY_512)))
     device.step(1.0)
     device.complete("battery/512/ProductId", BATTERY_LEAF)
     device.go_on(10, RELAY_LEAF, SOC_LEAF, BATTERY_LEAF)
@@ -96,7 +95,7 @@ def test_a_preset_of_one_instance_stays_subscribed_to(home: Make) -> None:
 
 def test_a_preset_of_one_instance_stays_subscribed_to_when_it_comes_back(home: Make) -> None:
     """An examination does not end the subscription of a topic that is read."""
-    device = home(replace(GIVEN, fields=(SOC, RELAY, BATTERY_512)))
+    device = home(GIVEN._replace(fields=(SOC, RELAY, BATTERY_512)))
     device.step(1.0)
     device.complete(BATTERY_LEAF)  # its ProductId has not appeared before
     device.go_on(10, RELAY_LEAF, SOC_LEAF, BATTERY_LEAF)
@@ -109,7 +108,7 @@ def test_a_preset_of_one_instance_stays_subscribed_to_when_it_comes_back(home: M
 
 def test_a_reload_keeps_what_a_preset_reads(home: Make) -> None:
     """The values in the republish that it requests are on topics that are read."""
-    device = home(replace(GIVEN, fields=(SOC, RELAY, BATTERY)))
+    device = home(GIVEN._replace(fields=(SOC, RELAY, BATTERY)))
     device.step(1.0)
     device.complete("battery/512/ProductId", BATTERY_LEAF)
     device.go_on(70, RELAY_LEAF, SOC_LEAF, BATTERY_LEAF)
@@ -124,7 +123,7 @@ def test_a_reload_keeps_what_a_preset_reads(home: Make) -> None:
 
 def test_the_answer_to_a_probe_in_a_republish_is_asked_for_again(home: Make) -> None:
     """It is dropped with the rest; the service still counts as present."""
-    device = home(replace(NOTIFY, fields=(SOC, LEVEL)))
+    device = home(NOTIFY._replace(fields=(SOC, LEVEL)))
     republished = False
     for second in range(120):
         device.say(SOC_LEAF, "heartbeat")
@@ -143,7 +142,7 @@ def test_the_answer_to_a_probe_in_a_republish_is_asked_for_again(home: Make) -> 
 
 def test_a_removed_path_proves_nothing_about_its_service(home: Make) -> None:
     """By notifications, too: the service is probed by an answered path."""
-    device = home(replace(NOTIFY, fields=(SOC, RAW, LEVEL)))
+    device = home(NOTIFY._replace(fields=(SOC, RAW, LEVEL)))
     device.say(SOC_LEAF, RAW_LEAF, LEVEL_LEAF)
     causes = set()
     for _ in range(300):
@@ -163,7 +162,7 @@ def test_a_service_hangs_though_its_state_of_charge_is_not_asked_for_yet(
     home: Make, caplog: pytest.LogCaptureFixture, soc_interval: float
 ) -> None:
     """After W/8 without an answer, and that is its only report."""
-    device = home(replace(GIVEN, soc_interval=soc_interval, fields=(SOC, VOLTAGE, RELAY)))
+    device = home(GIVEN._replace(soc_interval=soc_interval, fields=(SOC, VOLTAGE, RELAY)))
     device.say(SOC_LEAF, VOLTAGE_LEAF, RELAY_LEAF)
     for _ in range(62):
         device.say(*device.step(1.0))
@@ -192,7 +191,7 @@ def test_a_service_that_hangs_from_the_start_is_no_wrong_path(home: Make) -> Non
 
 def test_the_result_of_a_search_is_reported_before_the_next_tick(home: Make) -> None:
     """The next tick may be half a minute later."""
-    device = home(replace(GIVEN, interval=30.0, soc_interval=30.0))
+    device = home(GIVEN._replace(interval=30.0, soc_interval=30.0))
     for _ in range(200):
         asked = device.step(0.5)
         hangs = device.seconds > 60.0
@@ -208,7 +207,7 @@ def test_the_result_of_a_search_is_reported_before_the_next_tick(home: Make) -> 
 
 def test_one_answer_that_is_lost_costs_one_tick(home: Make) -> None:
     """At 30 s, too: a path unanswered for W/8 is requested at the next tick all the same."""
-    device = home(replace(GIVEN, interval=30.0, soc_interval=30.0))
+    device = home(GIVEN._replace(interval=30.0, soc_interval=30.0))
     lost = False
     ticks = []
     for _ in range(400):
@@ -227,7 +226,7 @@ def test_one_answer_that_is_lost_costs_one_tick(home: Make) -> None:
 
 def test_old_firmware_that_is_awake_stays_known_as_old(home: Make) -> None:
     """It republishes nothing while it is awake, so a search by the old keepalive has no answer."""
-    device = home(replace(GIVEN, fields=(VOLTAGE, CURRENT, RELAY, LEVEL, BATTERY)))
+    device = home(GIVEN._replace(fields=(VOLTAGE, CURRENT, RELAY, LEVEL, BATTERY)))
     woken = -math.inf
     late: list[str] = []
     for _ in range(400):
@@ -250,7 +249,7 @@ def test_old_firmware_that_is_awake_stays_known_as_old(home: Make) -> None:
 
 def test_what_arrives_costs_the_others_no_tick(home: Make) -> None:
     """On a slow link an answer is still expected while more topics are read."""
-    device = home(replace(GIVEN, fields=(SOC, RELAY, BATTERY)))
+    device = home(GIVEN._replace(fields=(SOC, RELAY, BATTERY)))
     device.step(1.0)
     device.complete()
     for second in range(30):
@@ -279,7 +278,7 @@ def test_a_renumbered_inverter_is_named_where_the_instance_is_configured(home: M
 
 def test_a_burst_after_a_freeze_of_the_broker_is_not_stamped_as_new(home: Make) -> None:
     """By notifications: messages queued for four seconds are old."""
-    device = home(replace(NOTIFY, fields=(SOC, RELAY)))
+    device = home(NOTIFY._replace(fields=(SOC, RELAY)))
     for number in range(50):
         device.say(SOC_LEAF, "heartbeat", payload=b'{"value":%d}' % number)
         device.step(0.2)
@@ -296,7 +295,7 @@ def test_a_burst_after_a_freeze_of_the_broker_is_not_stamped_as_new(home: Make) 
 @pytest.mark.parametrize("where", ["before the answer is read", "after it", "in the step"])
 def test_found_a_freeze_outside_a_wait_was_not_seen(home: Make, where: str) -> None:
     """The process may be stopped anywhere: messages queued then are old, and count once."""
-    device = home(replace(GIVEN, fields=(SOC, RELAY)))
+    device = home(GIVEN._replace(fields=(SOC, RELAY)))
     for _ in range(3):  # a tick, and its answers
         device.step(1.0)
         device.say(SOC_LEAF, RELAY_LEAF)
@@ -338,9 +337,8 @@ ANY = [
 def test_whatever_comes_nothing_raises_and_the_loop_has_its_pauses(home: Make, seed: int) -> None:
     """Values, farewells, arrivals, republishes, lost connections, stalls and reloads at random."""
     chance = random.Random(seed)
-    fields = (SOC, RELAY, VOLTAGE, BATTERY, replace(BATTERY_512, name="Other"))
-    battery = replace(
-        chance.choice([GIVEN, FOUND]),
+    fields = (SOC, RELAY, VOLTAGE, BATTERY, BATTERY_512._replace(name="Other"))
+    battery = chance.choice([GIVEN, FOUND])._replace(
         fields=tuple(chance.sample(fields, chance.randint(1, 5))),
         mode=chance.choice(["poll", "notify"]),
         interval=chance.choice([0.2, 1.0, 30.0]),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -91,7 +90,7 @@ def test_a_device_without_any_message_is_reported_if_no_other_is_listed(
     home: Make, *, vrm: bool
 ) -> None:
     """Before that another device may be there, which is a different report."""
-    device = home(replace(GIVEN, vrm=vrm))
+    device = home(GIVEN._replace(vrm=vrm))
     device.go_on(15)
     assert device.device.state is State.WAITING
     assert not device.cause
@@ -102,7 +101,7 @@ def test_a_device_without_any_message_is_reported_if_no_other_is_listed(
 
 def test_a_broker_that_was_lost_is_no_silence_of_the_device(home: Make) -> None:
     """A new connection restarts its time, and everything is read, also slow paths."""
-    device = home(replace(GIVEN, soc_interval=3600.0))
+    device = home(GIVEN._replace(soc_interval=3600.0))
     device.go_on(5, SOC_LEAF, RELAY_LEAF)
     device.go_on(8)
     begun = device.seconds
@@ -133,8 +132,8 @@ def test_a_standstill_of_this_machine_is_no_silence(home: Make) -> None:
     [
         ("notify", None, [OLD, CHANGES, CHANGES, OLD, CHANGES]),
         ("poll", None, [CHANGES] * 16 + [OLD, CHANGES, OLD]),
-        ("notify", replace(KNOWN, old=True), [OLD] * 5),
-        ("poll", replace(KNOWN, old=True), [OLD] * 19),
+        ("notify", KNOWN._replace(old=True), [OLD] * 5),
+        ("poll", KNOWN._replace(old=True), [OLD] * 19),
         ("poll", "new", [CHANGES] * 19),
     ],
 )
@@ -143,9 +142,9 @@ def test_a_device_that_does_not_respond_may_have_old_firmware(
 ) -> None:
     """If the firmware is not known, every other keepalive is an old one: polled, after a while."""
     if isinstance(known, DeviceRecord):
-        device = home(replace(FOUND, mode=mode), known)
+        device = home(FOUND._replace(mode=mode), known)
     else:
-        device = home(replace(GIVEN, mode=mode))
+        device = home(GIVEN._replace(mode=mode))
     if known == "new":
         device.go_on(1, "heartbeat")
     device.asked.clear()  # with the keepalive that begins notifications
@@ -189,7 +188,7 @@ def test_another_device_takes_the_place_of_one_that_was_found(
         (FOUND, [P], "silent"),
         (FOUND, [B, C], "wrong portal"),
         (FOUND, [], "silent"),
-        (replace(GIVEN, vrm=True), [], "silent"),
+        (GIVEN._replace(vrm=True), [], "silent"),
     ],
 )
 def test_a_device_that_does_not_respond_and_is_not_replaced(
@@ -207,7 +206,7 @@ def test_a_device_that_does_not_respond_and_is_not_replaced(
 
 def test_notified_a_device_that_is_back_is_asked_for_everything(home: Make) -> None:
     """By reads: a full republish would show its cache."""
-    device = home(replace(GIVEN, mode="notify"))
+    device = home(GIVEN._replace(mode="notify"))
     device.go_on(1, SOC_LEAF, RELAY_LEAF)
     device.go_on(60)
     assert device.device.state is State.SILENT

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -22,8 +21,8 @@ from tests.unit.device.test_device import (
 from tests.unit.device.test_source import START, at
 
 AHEAD = 3600  # s, of the device's clock
-BY_DEVICE = replace(GIVEN, clock="device")
-NOTIFY = replace(GIVEN, mode="notify")
+BY_DEVICE = GIVEN._replace(clock="device")
+NOTIFY = GIVEN._replace(mode="notify")
 
 
 @pytest.fixture

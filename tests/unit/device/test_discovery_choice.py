@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -94,7 +93,7 @@ def test_found_one_charger_of_three_that_is_switched_off_ended_the_daemon(
     home: Make, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The device is still read, nothing is undecided, and the text names the absent charger."""
-    device = home(replace(GIVEN, fields=(SOC, PV_288, RELAY)))
+    device = home(GIVEN._replace(fields=(SOC, PV_288, RELAY)))
     device.go_on(5, SOC_LEAF, PV_288_LEAF, RELAY_LEAF)
     device.go_on(80, SOC_LEAF, RELAY_LEAF)
     device.complete("vebus/275/ProductId", *CHARGERS[1:])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import replace
 
 import pytest
 
@@ -24,7 +23,7 @@ def _level(caplog: pytest.LogCaptureFixture) -> None:
 def test_it_names_address_portal_id_and_services(caplog: pytest.LogCaptureFixture) -> None:
     """And whether it is polled."""
     Introduction().give(BATTERY, P, FOUND, PLAN)
-    Introduction().give(replace(BATTERY, mode="notify"), P, {}, PLAN)
+    Introduction().give(BATTERY._replace(mode="notify"), P, {}, PLAN)
     where = f"10.0.0.2, portal id {P}"
     assert caplog.messages == [
         f"reading {where}, grid 30, vebus 275 and 276 every 1 s",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any, Literal
 
 import pytest
@@ -168,7 +167,7 @@ def test_the_wait_is_no_longer_than_to_the_next_keepalive() -> None:
     """While something is missing."""
     talk = Talk()
     talk.awaiting = True
-    talk.poller.reschedule(replace(talk.battery, interval=60.0))
+    talk.poller.reschedule(talk.battery._replace(interval=60.0))
     talk.seconds = 20.0  # when a tick of that interval falls
     talk.ask(*EVERYTHING)
     talk.seconds = 49.5
@@ -182,7 +181,7 @@ def test_the_wait_is_that_to_the_next_tick() -> None:
     talk.ask()
     talk.seconds = 1.1
     assert talk.poller.wait(talk.now) == pytest.approx(0.4)
-    talk.poller.reschedule(replace(talk.battery, interval=10.0))
+    talk.poller.reschedule(talk.battery._replace(interval=10.0))
     talk.seconds = 2.1
     wait = talk.poller.wait(talk.now)
     assert 1.0 < wait <= 10.0
@@ -335,7 +334,7 @@ def test_notified_the_wait_is_that_to_the_keepalive_or_the_tick() -> None:
     talk.seconds = 0.5
     talk.poller.keepalive.is_new()
     talk.ask(*EVERYTHING)
-    talk.poller.reschedule(replace(talk.battery, interval=30.0))
+    talk.poller.reschedule(talk.battery._replace(interval=30.0))
     talk.seconds = 28.4
     talk.ask(*EVERYTHING)
     talk.seconds = 30.4

@@ -8,7 +8,6 @@ import os
 import random
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from enum import Enum
 from typing import Any, cast
 
@@ -47,7 +46,7 @@ FIELDS = (
     ),
     Field("BatterySoc", "battery", None, "Soc", optional=True),
 )
-GIVEN = replace(BATTERY, soc_interval=2.0, fields=FIELDS)
+GIVEN = BATTERY._replace(soc_interval=2.0, fields=FIELDS)
 OTHERS = (
     *("heartbeat", "vebus/275/ProductId", "vebus/276/ProductId", "battery/512/ProductId"),
     *("vebus/275/State", "system/0/Serial", "keepalive", "full_publish_completed"),
@@ -241,8 +240,8 @@ EVENTS = st.one_of(
 )
 # With a preset, a survey of the paths comes first.
 SETTINGS = st.builds(
-    lambda mode, prefix, preset: replace(
-        GIVEN, mode=mode, topic_prefix=prefix, fields=FIELDS if preset else FIELDS[:-1]
+    lambda mode, prefix, preset: GIVEN._replace(
+        mode=mode, topic_prefix=prefix, fields=FIELDS if preset else FIELDS[:-1]
     ),
     st.sampled_from(["poll", "notify"]),
     st.sampled_from(["", "b/é/"]),
@@ -312,7 +311,7 @@ def test_a_conversation_is_the_same_by_both_ways(mode: str, by_tick: bool, each:
         parse_field(path.replace("/", ""), path)
         for path in ("vebus/Soc", "vebus/Dc/0/Voltage", "vebus/Dc/0/Current", "vebus/Dc/0/Power")
     )
-    battery = replace(GIVEN, mode=cast(Any, mode), fields=fields)
+    battery = GIVEN._replace(mode=cast(Any, mode), fields=fields)
     with pairs(battery, by_tick=by_tick) as pair:
         begun = pair.seconds
         for when, topic, payload, retain in conversation():
@@ -329,8 +328,8 @@ def test_a_conversation_is_the_same_by_both_ways(mode: str, by_tick: bool, each:
 @pytest.mark.parametrize("mode", ["poll", "notify"])
 def test_what_is_ordinary_takes_the_short_way(mode: str, by_tick: bool, prefix: str) -> None:
     """All answers of a tick, or changes, once each service has answered; whoever requested them."""
-    battery = replace(
-        GIVEN, mode=cast(Any, mode), soc_interval=1.0, topic_prefix=prefix, fields=FIELDS[:-1]
+    battery = GIVEN._replace(
+        mode=cast(Any, mode), soc_interval=1.0, topic_prefix=prefix, fields=FIELDS[:-1]
     )
     with pairs(battery, by_tick=by_tick) as pair:
         for number in range(20):
@@ -371,7 +370,7 @@ def test_what_is_not_ordinary_takes_the_long_way(
     mode: str, payload: bytes, how: dict[str, Any]
 ) -> None:
     """It is counted and processed there, and later results are the same again."""
-    battery = replace(GIVEN, mode=cast(Any, mode), soc_interval=1.0, fields=FIELDS[:-1])
+    battery = GIVEN._replace(mode=cast(Any, mode), soc_interval=1.0, fields=FIELDS[:-1])
     with pairs(battery) as pair:
         settled(pair)
         before = pair.short._short_way.taken
@@ -384,7 +383,7 @@ def test_what_is_not_ordinary_takes_the_long_way(
 
 def test_a_question_sees_the_values_that_answer_it() -> None:
     """While it is open, all take the long way: a path that does not appear then does not exist."""
-    with pairs(replace(GIVEN, mode="notify")) as pair:
+    with pairs(GIVEN._replace(mode="notify")) as pair:
         for _ in range(2):
             settled(pair)
             pair.complete()
@@ -399,7 +398,7 @@ def test_a_question_sees_the_values_that_answer_it() -> None:
 
 def test_messages_before_reading_begins_are_handed_back() -> None:
     """By the next plan, on a new connection, or by no plan at all."""
-    with pairs(replace(GIVEN, fields=FIELDS[:-1])) as pair:
+    with pairs(GIVEN._replace(fields=FIELDS[:-1])) as pair:
         settled(pair)
         packets: list[Packet] = [(SOC.encode(), b'{"value":7}', 0, round(pair.seconds * NS))]
         for plan in (None, Plan(P, FIELDS[:-1], {"vebus": (275,)})):
@@ -409,7 +408,7 @@ def test_messages_before_reading_begins_are_handed_back() -> None:
 
 def test_a_service_counts_as_heard_when_its_latest_value_arrives() -> None:
     """Whichever of its topics came first in a read."""
-    with pairs(replace(GIVEN, mode="notify", fields=FIELDS[:-1])) as pair:
+    with pairs(GIVEN._replace(mode="notify", fields=FIELDS[:-1])) as pair:
         settled(pair)
         for after, topic in enumerate((SOC, POWER, SOC)):
             pair.say(topic, b'{"value":%d}' % after, after=after / 10)
@@ -419,7 +418,7 @@ def test_a_service_counts_as_heard_when_its_latest_value_arrives() -> None:
 
 def test_what_is_handed_back_is_in_its_turn() -> None:
     """Earlier values are processed before it, and later ones afterwards."""
-    with pairs(replace(GIVEN, mode="notify", fields=FIELDS[:-1])) as pair:
+    with pairs(GIVEN._replace(mode="notify", fields=FIELDS[:-1])) as pair:
         for number in range(20):
             pair.answer(b'{"value":%d}' % number)
             pair.step(1.0)

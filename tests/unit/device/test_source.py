@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any, ClassVar
 
@@ -260,15 +259,15 @@ def test_other_intervals_are_taken_without_a_new_source(
     changes: dict[str, Any], takes: bool
 ) -> None:
     """Any other difference needs a new one."""
-    assert Plain().takes(replace(BATTERY, **changes)) is takes
+    assert Plain().takes(BATTERY._replace(**changes)) is takes
 
 
 def test_a_source_goes_on_with_other_intervals() -> None:
     """The same ones again change nothing."""
     source = Plain()
-    source.reschedule(replace(BATTERY))
+    source.reschedule(BATTERY._replace())
     assert source.called() == []
-    source.reschedule(replace(BATTERY, interval=5.0))
+    source.reschedule(BATTERY._replace(interval=5.0))
     assert source.called() == ["each 5 s"]
     assert source.battery.interval == 5.0
     assert source.takes(BATTERY)
@@ -277,7 +276,7 @@ def test_a_source_goes_on_with_other_intervals() -> None:
 def test_the_endpoint_of_a_section() -> None:
     """Everything that the connection needs, and the file to name in messages."""
     tls = Tls()
-    battery = replace(BATTERY, port=8883, tls=tls, topic_prefix="site/", vrm=True)
+    battery = BATTERY._replace(port=8883, tls=tls, topic_prefix="site/", vrm=True)
     expected = Endpoint("10.0.0.2", 8883, "u", "p", "/etc/x.ini", tls, "site/", True)
     assert endpoint_of(battery, "/etc/x.ini") == expected
 

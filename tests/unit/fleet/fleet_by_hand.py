@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -33,7 +32,7 @@ FIELDS = tuple(
         ("Relay", "system/Relay/0/State"),
     )
 )
-FLEET = replace(BATTERY, serial="*", instance=None, fields=FIELDS, mode="notify", instances="tag")
+FLEET = BATTERY._replace(serial="*", instance=None, fields=FIELDS, mode="notify", instances="tag")
 
 
 class FleetLine(LiveLine):
@@ -172,7 +171,7 @@ def fleets(patch: pytest.MonkeyPatch, log: pytest.LogCaptureFixture) -> Make:
 
     def make(*, confirms: bool = True, by_tick: bool = False, **battery: Any) -> SteppedFleet:
         broker.confirms = confirms
-        made = SteppedFleet(broker, replace(FLEET, **battery), by_tick=by_tick)
+        made = SteppedFleet(broker, FLEET._replace(**battery), by_tick=by_tick)
         made.step()
         return made
 

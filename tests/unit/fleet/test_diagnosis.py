@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import math
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -41,7 +40,7 @@ class Reports:
 
     def __init__(self, log: pytest.LogCaptureFixture, **battery: Any) -> None:
         log.set_level(logging.INFO, "bat2influx")
-        self.diagnosis = Diagnosis(replace(BATTERY, **battery), W, FILE)
+        self.diagnosis = Diagnosis(BATTERY._replace(**battery), W, FILE)
         self._log = log
 
     def see(self, now: float, census: Census = TEN, **look: Any) -> list[str]:

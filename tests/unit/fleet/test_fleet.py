@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from bat2influx.fleet import intake
@@ -207,7 +205,7 @@ def test_by_tick_the_latest_value_of_each_tick_is_stored(make: Make) -> None:
 def test_other_intervals_leave_the_connection_alone(make: Make) -> None:
     """The next tick is that of the new interval."""
     fleet = make(by_tick=True, interval=30.0)
-    fleet.fleet.reschedule(replace(FLEET, interval=10.0))
+    fleet.fleet.reschedule(FLEET._replace(interval=10.0))
     fleet.go_on(25, SOC_LEAF)
     taken = [(each.time_ns - START) // NS for each in fleet.readings()]
     assert taken == [0, 10, 20]

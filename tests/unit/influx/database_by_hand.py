@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -117,7 +116,7 @@ class Answers:
     def _answered(self, request: object, expected: int) -> Reply:
         self.requests.append(request)
         answer = self.answer(request)
-        return replace(answer, ok=answer.status == expected)
+        return answer._replace(ok=answer.status == expected)
 
 
 class Bench:
@@ -129,7 +128,7 @@ class Bench:
         self.http = Answers()
         self.http.pings = list(pings)
         monkeypatch.setattr(influx_writer, "HttpClient", lambda *_: self.http)
-        self.writer = Writer(replace(DEFAULTS, **ini), CONFIG)
+        self.writer = Writer(DEFAULTS._replace(**ini), CONFIG)
 
     def write(self, *replies: Reply, batch: list[bytes] | None = None) -> Outcome:
         """Write, with these answers; `http.requests` has the requests."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any, NamedTuple
 
 import pytest
@@ -56,7 +55,7 @@ def client(monkeypatch: pytest.MonkeyPatch, **ini: Any) -> tuple[HttpClient, Tra
         return made[0]
 
     monkeypatch.setattr(http, "Transport", transport)
-    return HttpClient(replace(DEFAULTS, **ini), CONFIG), made[0]
+    return HttpClient(DEFAULTS._replace(**ini), CONFIG), made[0]
 
 
 def answer(

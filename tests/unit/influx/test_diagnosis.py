@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -28,7 +27,7 @@ def told(status: int, reason: str | None, server: Server, body: bytes = b"", **i
     """Return the Trouble for an answer to a write; `ini` as in [Influx], headers as `location`."""
     headers = {"Location": ini.pop("location")} if "location" in ini else {}
     reply = Reply(status, headers, body, "Words")
-    made = Diagnosis(replace(DEFAULTS, **ini), CONFIG)
+    made = Diagnosis(DEFAULTS._replace(**ini), CONFIG)
     return made.of_answer(reply, reason, server, "db:8086", "write")
 
 
@@ -110,7 +109,7 @@ def test_the_advice_on_rights_fits_the_server(
 )
 def test_the_advice_on_a_missing_database_fits_the_server(server: Server, words: str) -> None:
     """InfluxDB 2 has the same answer for a bucket that the token has no access to."""
-    made = Diagnosis(replace(DEFAULTS, token="t"), CONFIG)
+    made = Diagnosis(DEFAULTS._replace(token="t"), CONFIG)
     assert words in made.no_database(server, "db:8086", "no dbrp mapping found").text
 
 
@@ -185,7 +184,7 @@ def test_the_advice_on_a_type_conflict(
     dialect: Dialect, kind: Kind, measurement: str, beginning: str
 ) -> None:
     """No statement resets the type of one field; rows of another measurement need no new one."""
-    made = Diagnosis(replace(DEFAULTS, measurement=measurement), CONFIG)
+    made = Diagnosis(DEFAULTS._replace(measurement=measurement), CONFIG)
     answer = Answer(Meaning.BAD_ROW, "x", kind=kind, dialect=dialect)
     found = made.advice(answer, ROW)
     assert found.startswith(beginning)
@@ -229,7 +228,7 @@ def test_a_redirect_is_reported_with_lines_for_the_ini(status: int) -> None:
 )
 def test_the_lines_for_a_redirect(location: str, ini: dict[str, Any], lines: list[str]) -> None:
     """Only for the same request at another place."""
-    assert moved_to(replace(DEFAULTS, **ini), location, "write")[1] == lines
+    assert moved_to(DEFAULTS._replace(**ini), location, "write")[1] == lines
 
 
 @pytest.mark.parametrize(

@@ -6,16 +6,8 @@ from bat2influx.influx.outcome import Outcome, RejectedLine
 def test_an_outcome_begins_with_nothing_decided() -> None:
     """No line is accepted, rejected or undecided, and there is no trouble."""
     made = Outcome()
-    assert (made.accepted, made.rejected, made.undecided) == (0, [], [])
+    assert (made.accepted, made.rejected, made.undecided) == (0, (), ())
     assert (made.trouble, made.retry_after, made.in_doubt) == (None, None, False)
-
-
-def test_two_outcomes_have_no_list_in_common() -> None:
-    """A line that is rejected in one batch is not rejected in the next."""
-    first, second = Outcome(), Outcome()
-    first.rejected.append(RejectedLine(b"x", "bad"))
-    first.undecided.append(b"y")
-    assert (second.rejected, second.undecided) == ([], [])
 
 
 def test_rejected_lines_differ_by_line_and_reason() -> None:

@@ -7,7 +7,6 @@ import html
 import json
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from urllib.parse import quote, quote_plus, urlencode
 
 import pytest
@@ -59,7 +58,7 @@ def go_json(secret: str) -> str:
 @pytest.mark.parametrize("kind", ["password", "token"])
 def test_a_secret_is_hidden_in_each_form(name: str, secret: str, kind: str) -> None:
     """In the middle of a text, and twice."""
-    influx = replace(DEFAULTS, user="me", **{kind: secret})
+    influx = DEFAULTS._replace(user="me", **{kind: secret})
     form = forms(secret, "me")[name]
     shown = mask_of(influx)(f"1 {form} 2 {form} 3")
     assert secret not in shown
@@ -74,20 +73,20 @@ def test_in_base64_a_secret_may_be_within_a_text(
 ) -> None:
     """Except for a character at each end, which shares bits with its neighbour."""
     secret = "apiv3_x-Y?>~ÿ"
-    shown = mask_of(replace(DEFAULTS, token=secret))(encode(f"{before}{secret}z".encode()).decode())
+    shown = mask_of(DEFAULTS._replace(token=secret))(encode(f"{before}{secret}z".encode()).decode())
     assert "…" in shown
     assert len(shown) <= len(before) * 4 // 3 + 6
 
 
 def test_of_several_logins_none_is_shown() -> None:
     """An administrator's, the file's, and those from elsewhere."""
-    admin, own = replace(DEFAULTS, user="a", password="one"), replace(DEFAULTS, password="twoo")
+    admin, own = DEFAULTS._replace(user="a", password="one"), DEFAULTS._replace(password="twoo")
     assert mask_of(admin, own, more=["three3"])("one twoo three3") == "… … …"
 
 
 def test_a_long_text_is_searched_quickly() -> None:
     """Whatever it contains: it may be 64 KiB from a peer."""
-    mask = mask_of(replace(DEFAULTS, user="me", password="aaaaaaaa b", token=PASSWORD))
+    mask = mask_of(DEFAULTS._replace(user="me", password="aaaaaaaa b", token=PASSWORD))
     for part in ("a", "\t", "a\t", "\\", "%25", "&amp;", "&#0", "\\u0061", "aaaaaaaa "):
         started = time.process_time()
         mask(part * (65_536 // len(part)))
@@ -96,9 +95,9 @@ def test_a_long_text_is_searched_quickly() -> None:
 
 def test_a_secret_of_a_letter_does_not_hide_the_text() -> None:
     """It is hidden only as a separate word."""
-    assert mask_of(replace(DEFAULTS, token="t"))("not t, that") == "not …, that"
+    assert mask_of(DEFAULTS._replace(token="t"))("not t, that") == "not …, that"
 
 
 def test_without_a_secret_nothing_is_hidden() -> None:
     """An empty password would be in every text."""
-    assert mask_of(replace(DEFAULTS, user="me"))("me: no") == "me: no"
+    assert mask_of(DEFAULTS._replace(user="me"))("me: no") == "me: no"

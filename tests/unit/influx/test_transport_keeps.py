@@ -6,7 +6,6 @@ import gc
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -92,7 +91,7 @@ def ask(made: Transport, method: str = "POST", data: bytes = b"dc V=1\n") -> Ans
 
 def to(**ini: Any) -> Transport:
     """Return a transport; `ini` as in [Influx]."""
-    return Transport(replace(DEFAULTS, address="db.example", **ini))
+    return Transport(DEFAULTS._replace(address="db.example", **ini))
 
 
 def head(data: bytes) -> list[str]:
@@ -155,7 +154,7 @@ def test_the_host_header_has_the_name_that_the_server_knows(
 ) -> None:
     """Without a zone or a trailing dot, and with a port unless it is the usual one."""
     server.answers = [GONE]
-    made = Transport(replace(DEFAULTS, address=address, port=port))
+    made = Transport(DEFAULTS._replace(address=address, port=port))
     ask(made)
     assert f"Host: {name}" in head(server.asked[0])
     assert server.names == [(address, port)]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import socket
 import ssl
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import NamedTuple
@@ -74,7 +73,7 @@ def server(files: Files, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
 def transport_to(server: Server, tls: Tls, name: str) -> Transport:
     """Return a transport to a server by some name."""
     ini = {"address": name, "port": server.port, "tls": tls, "user": "me", "password": "gehe1m"}
-    return Transport(replace(DEFAULTS, **ini))  # type: ignore[arg-type]
+    return Transport(DEFAULTS._replace(**ini))  # type: ignore[arg-type]
 
 
 def ask(made: Transport) -> int:

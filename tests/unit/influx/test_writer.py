@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import replace
 
 import pytest
 
@@ -84,7 +83,7 @@ def test_an_unidentified_server_is_sent_nothing(
     for _ in range(2):
         outcome = bench.write()
         assert bench.http.requests == ["ping", "SHOW DATABASES", LIST, []]
-        assert (outcome.accepted, outcome.rejected, outcome.undecided) == (0, [], BATCH)
+        assert (outcome.accepted, outcome.rejected, outcome.undecided) == (0, (), BATCH)
         assert outcome.trouble
         assert outcome.trouble.cause == "database answer: not a database"
 
@@ -251,7 +250,7 @@ def test_a_server_sets_the_time_of_the_retry(
     monkeypatch: pytest.MonkeyPatch, header: str, seconds: float | None
 ) -> None:
     """The outcome has it, and whether the lines may be stored."""
-    answer = replace(reply(503, Retry_After=header), in_doubt=True)
+    answer = reply(503, Retry_After=header)._replace(in_doubt=True)
     outcome = Bench(monkeypatch, ONE).write(answer)
     assert (outcome.retry_after, outcome.in_doubt) == (seconds, True)
 

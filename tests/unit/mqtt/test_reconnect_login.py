@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from bat2influx.failure import Backoff, Trouble
@@ -48,7 +46,7 @@ def test_found_a_booting_device_that_rejects_a_right_password_was_retried_only_a
 
 def test_a_rejected_token_that_has_worked_was_removed(way: Way) -> None:
     """VENUS: a booting device accepts tokens; so it is reported at once, with what to do."""
-    way.reconnector.endpoint = replace(way.reconnector.endpoint, user="token/bat2influx/pi1")
+    way.reconnector.endpoint = way.reconnector.endpoint._replace(user="token/bat2influx/pi1")
     way.open().trouble = CLOSED
     way.step()
     assert refuse(way) >= 35.0

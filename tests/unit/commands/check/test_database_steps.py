@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -30,7 +29,7 @@ UNKNOWN = Server()
 
 def steps(monkeypatch: pytest.MonkeyPatch, probe: Probe, tls: Tls | None = None) -> list[Step]:
     """Return the steps if the database answers this."""
-    settings = Settings(Path(CONFIG), (), replace(DEFAULTS, tls=tls), 10**8)
+    settings = Settings(Path(CONFIG), (), DEFAULTS._replace(tls=tls), 10**8)
 
     def writer(influx: Any, config: str) -> SimpleNamespace:
         assert (influx, config) == (settings.influx, CONFIG)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import getpass
 import os
 import warnings
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -117,7 +116,7 @@ def test_a_port_without_tls_is_not_that_of_a_paired_device(
 
 def named(name: str, address: str, **changes: Any) -> Battery:
     """Return a section of the file."""
-    return replace(battery(), name=name, address=address, **changes)
+    return battery()._replace(name=name, address=address, **changes)
 
 
 def test_of_several_devices_the_one_with_that_address_is_chosen() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import marshal
 import os
@@ -219,9 +218,9 @@ def test_raw_values_among_minutes_are_named(tmp_path: Path, settings: Settings) 
 def test_names_are_quoted(tmp_path: Path, settings: Settings) -> None:
     """For the shell and for Flux; what looks like a command in them is none."""
     odd = "$(exit 1) `x` 'y' \"z\" ${x}"
-    influx = dataclasses.replace(settings.influx, db=odd, measurement=odd)
+    influx = settings.influx._replace(db=odd, measurement=odd)
     server = Server(tmp_path)
-    server.run(dataclasses.replace(settings, influx=influx))
+    server.run(settings._replace(influx=influx))
     assert odd in server.kept()
     task = next(iter(server["tasks"].values()))
     assert task["name"] == f"bat2influx_{odd}_minutes"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import shlex
 import subprocess
@@ -89,8 +88,8 @@ def test_elsewhere_a_name_of_another_language_stays_readable(tmp_path: Path, kin
 
 def test_elsewhere_names_are_quoted(settings: Settings) -> None:
     """For the shell, for Flux and for YAML."""
-    influx = dataclasses.replace(settings.influx, db="it's ${x}", measurement='d"c')
-    odd = dataclasses.replace(settings, influx=influx)
+    influx = settings.influx._replace(db="it's ${x}", measurement='d"c')
+    odd = settings._replace(influx=influx)
     flux = "\n".join(
         elsewhere(Dialect.INFLUXDB2, odd, Retention(minutes=30 * DAY, hours=30 * HOUR * 24))
     )

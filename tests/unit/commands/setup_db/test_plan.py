@@ -149,8 +149,8 @@ def test_a_missing_database_is_created(settings: Settings) -> None:
     """Its default policy is that of raw values, by the name in the file if there is one."""
     for policy in ("raw", "mine"):
         given = policy if policy == "mine" else ""
-        influx = dataclasses.replace(settings.influx, retention_policy=given)
-        own = dataclasses.replace(settings, influx=influx)
+        influx = settings.influx._replace(retention_policy=given)
+        own = settings._replace(influx=influx)
         text = f"'battery' created; raw values are in policy {policy!r}, kept for ever"
         assert said(planned(own, DatabaseState(), raw=FOREVER)[0]) == (
             Step(OK, "database", text),
@@ -204,8 +204,8 @@ def test_a_policy_of_raw_values_is_unchanged_without_change(
 
 def test_a_policy_that_the_file_names_is_created_beside_the_default(settings: Settings) -> None:
     """Other writers to the database are not affected."""
-    influx = dataclasses.replace(settings.influx, retention_policy="mine")
-    own = dataclasses.replace(settings, influx=influx)
+    influx = settings.influx._replace(retention_policy="mine")
+    own = settings._replace(influx=influx)
     (task,) = of("raw", planned(own, THERE))
     assert said(task) == (
         Step(OK, "raw", "policy 'mine' created, kept for 90d"),
@@ -226,8 +226,8 @@ def test_raw_values_are_where_the_daemon_writes_them(
     settings: Settings, given: str, policies: dict[str, Policy], name: str
 ) -> None:
     """By the name in the file, or else in the default policy."""
-    influx = dataclasses.replace(settings.influx, retention_policy=given)
-    assert raw_policy(dataclasses.replace(settings, influx=influx), policies) == name
+    influx = settings.influx._replace(retention_policy=given)
+    assert raw_policy(settings._replace(influx=influx), policies) == name
 
 
 @pytest.mark.parametrize(
@@ -309,9 +309,9 @@ def test_a_policy_that_keeps_less_than_a_shard_gets_smaller_shards(settings: Set
 
 def test_raw_values_cannot_be_in_a_downsampled_policy(settings: Settings) -> None:
     """Neither because the file says so nor because it is the default."""
-    influx = dataclasses.replace(settings.influx, retention_policy="minutes")
+    influx = settings.influx._replace(retention_policy="minutes")
     with pytest.raises(ClashError, match=r"retention_policy: .* 'minutes'"):
-        planned(dataclasses.replace(settings, influx=influx), DatabaseState())
+        planned(settings._replace(influx=influx), DatabaseState())
     with pytest.raises(ClashError, match=r"retention_policy: .* 'hours'"):
         planned(
             settings, DatabaseState(database=True, policies={"hours": Policy(0, DAY, default=True)})

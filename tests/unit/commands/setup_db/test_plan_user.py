@@ -52,8 +52,8 @@ def test_a_missing_user_is_created(
     statement: str,
 ) -> None:
     """With the file's password, which an existing user gets with --change."""
-    influx = dataclasses.replace(settings.influx, user=user, password=password)
-    own = dataclasses.replace(settings, influx=influx)
+    influx = settings.influx._replace(user=user, password=password)
+    own = settings._replace(influx=influx)
     tasks = planned(own, dataclasses.replace(THERE, admin=admin), change=change)
     (task,) = of("user", tasks)
     assert said(task) == (Step(state, "user", text), [statement] if statement else [])
@@ -92,8 +92,8 @@ def test_a_missing_right_to_write_is_granted(
 def test_a_user_without_a_password_is_not_created(settings: Settings) -> None:
     """Nor one without a name; a line says so."""
     for user, password, text in (("writer", "", "no password"), ("", "", "none is created")):
-        influx = dataclasses.replace(settings.influx, user=user, password=password)
-        tasks = planned(dataclasses.replace(settings, influx=influx), DatabaseState())
+        influx = settings.influx._replace(user=user, password=password)
+        tasks = planned(settings._replace(influx=influx), DatabaseState())
         assert text in tasks[-1].step.text
         assert not any("USER" in statement for statement in statements(tasks))
 

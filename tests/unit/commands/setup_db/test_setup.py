@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import io
 import itertools
 import os
@@ -235,8 +234,8 @@ def test_a_missing_right_has_advice(
     text: str,
 ) -> None:
     """If the server's message is about rights; the message is a separate line."""
-    influx = dataclasses.replace(settings.influx, token=token)
-    own = dataclasses.replace(settings, influx=influx)
+    influx = settings.influx._replace(token=token)
+    own = settings._replace(influx=influx)
     server.refuses["SHOW USERS"] = reason
     assert run(own, server, admin=admin) == EX_UNAVAILABLE
     shown = f"the server rejected it: {text}".replace("\n", "\n" + " " * 20)

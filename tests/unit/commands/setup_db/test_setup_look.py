@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 
 import pytest
@@ -40,8 +39,8 @@ def test_a_user_that_is_not_there_is_asked_nothing_about(
     settings: Settings, server: Server
 ) -> None:
     """Users are looked at in any case, for an administrator alone may see them."""
-    influx = dataclasses.replace(settings.influx, user="")
-    for own in (settings, dataclasses.replace(settings, influx=influx)):
+    influx = settings.influx._replace(user="")
+    for own in (settings, settings._replace(influx=influx)):
         server.asked.clear()
         assert look(own, server) == DatabaseState()
         assert server.asked == ["SHOW USERS", "SHOW DATABASES"]
@@ -118,8 +117,8 @@ def test_without_a_policy_of_raw_values_there_is_no_oldest_one(
 ) -> None:
     """Nothing is asked for it."""
     there(server)
-    influx = dataclasses.replace(settings.influx, retention_policy="mine")
-    assert look(dataclasses.replace(settings, influx=influx), server).first is None
+    influx = settings.influx._replace(retention_policy="mine")
+    assert look(settings._replace(influx=influx), server).first is None
     assert "SHOW SHARDS" not in server.asked
 
 

@@ -6,7 +6,6 @@ import logging
 import os
 import signal
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -283,7 +282,7 @@ def test_a_column_of_the_graphs_is_as_long_as_the_longest_interval(
 ) -> None:
     """All devices have the same."""
     batteries = battery(), battery(name="b", interval=30.0)
-    made = Parts(monkeypatch, replace(SETTINGS, batteries=batteries))
+    made = Parts(monkeypatch, SETTINGS._replace(batteries=batteries))
     assert made.view().column == 30.0
     assert [part.facts[0].label for part in made.view().parts] == ["[Battery]", "b"]
     made.watching.close()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -38,7 +37,7 @@ BATTERY = Battery(
     fields=DEFAULT_FIELDS,
     tls=None,
 )
-NOTIFY = replace(BATTERY, mode="notify")
+NOTIFY = BATTERY._replace(mode="notify")
 
 
 def reading(field: str, value: float, instance: int = 275) -> Reading:
@@ -134,7 +133,7 @@ def test_a_value_is_stale_after_three_intervals() -> None:
     assert shown(values, labels, 5.1)["Voltage"] == (52.6, "V", True)
     assert not shown(values, labels, 30.0)["Soc"][2]
     assert shown(values, labels, 30.1)["Soc"][2]
-    slow = Values(replace(BATTERY, interval=30.0))
+    slow = Values(BATTERY._replace(interval=30.0))
     slow.take([reading("Voltage", 52.6)], labels, 0.0)
     assert not shown(slow, labels, 90.0)["Voltage"][2]
 
@@ -157,7 +156,7 @@ def test_values_of_a_device_that_does_not_respond_are_stale() -> None:
 @pytest.mark.parametrize("instances", ["tag", "name"])
 def test_each_of_several_instances_has_its_row(instances: str) -> None:
     """With its unit, under the name that the daemon shows it by."""
-    battery = replace(BATTERY, instance=None, instances=instances)
+    battery = BATTERY._replace(instance=None, instances=instances)
     plan = Plan(P, battery.fields, {"vebus": (275, 276)}, instances_of=battery.instances_of)
     values, labels = Values(battery), list(plan.series)
     values.take(
@@ -187,7 +186,7 @@ def test_a_label_is_that_of_the_field_with_its_name() -> None:
 def test_a_column_has_a_value_of_each_device() -> None:
     """However seldom one is read."""
     assert column_of([BATTERY]) == 3.0
-    assert column_of([BATTERY, replace(BATTERY, interval=30.0)]) == 30.0
+    assert column_of([BATTERY, BATTERY._replace(interval=30.0)]) == 30.0
 
 
 def test_so_many_values_have_a_graph_and_the_others_their_latest_one() -> None:

@@ -8,7 +8,6 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 from queue import SimpleQueue
 from types import SimpleNamespace
@@ -72,7 +71,7 @@ def test_the_daemons_status_is_shown_without_duplicates() -> None:
     assert fact == Fact("daemon", "healthy: values are queued; 9.0 values/s, 62 queued")
     assert DOWN.text in daemon(health, [], 11.0).text
     assert daemon(None, [], 11.0) == Fact("daemon", "not running here")
-    fact = daemon(replace(health, status="\x1b[2J0.0 values/s"), [], 500.0)
+    fact = daemon(health._replace(status="\x1b[2J0.0 values/s"), [], 500.0)
     assert fact.text == "the daemon hung or was killed 490 s ago; [2J0.0 values/s"
     assert fact.level is Level.WRONG
 
