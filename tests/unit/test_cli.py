@@ -186,6 +186,7 @@ def done(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[tuple[str, argparse.N
         ([], DEFAULT, DEFAULT_CONFIG),
         (["run"], "run", DEFAULT_CONFIG),
         (["--config", "/x.ini"], DEFAULT, Path("/x.ini")),
+        (["--config", "/x.ini", "run"], DEFAULT, Path("/x.ini")),
         (["--config", "/x.ini", "check", "--offline"], "check", Path("/x.ini")),
         (["health"], "health", DEFAULT_CONFIG),
         (["pin", "venus.local"], "pin", DEFAULT_CONFIG),
@@ -198,6 +199,32 @@ def test_a_command_gets_its_options_and_gives_the_exit_code(
     assert cli.main(arguments) == 42
     ((called, options),) = done
     assert (called, options.config) == (name, config)
+
+
+@pytest.mark.parametrize(
+    "arguments", [[], ["run"], ["--config", "/x.ini"], ["--config", "/x.ini", "run"]]
+)
+def test_the_daemon_starts_without_the_parser(
+    done: list[tuple[str, argparse.Namespace]],
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: list[str],
+) -> None:
+    """It would have the same result, later."""
+    parsed = cli.parser().parse_args(arguments)
+    monkeypatch.delattr(cli, "parser")
+    assert cli.main(arguments) == 42
+    assert done[0][1].config == parsed.config
+
+
+@pytest.mark.parametrize("arguments", [["--config", "--help"], ["--config"], ["run", "run"]])
+def test_any_other_command_line_is_parsed(
+    done: list[tuple[str, argparse.Namespace]], arguments: list[str]
+) -> None:
+    """So that what is wrong with it is reported."""
+    with pytest.raises(SystemExit) as ended:
+        cli.main(arguments)
+    assert ended.value.code == os.EX_USAGE
+    assert not done
 
 
 @pytest.mark.parametrize(("arguments", "ends"), [(["health"], True), (["run"], False), ([], False)])
