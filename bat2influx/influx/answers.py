@@ -72,12 +72,13 @@ _KINDS: tuple[tuple[str, Kind], ...] = (
     (r"unable to parse( '|:| dropped|$)", Kind.ROW),
 )
 # Statuses, a pattern for the reason (None: any reason or none), the meaning, and what is wrong with
-# the row. The first match counts; without a match all rows stay queued.
-_Line = tuple[frozenset[int], re.Pattern[str] | None, Meaning, Kind]
+# the row. The first match counts; without a match all rows stay queued. A pattern is compiled when
+# it is needed, because most daemons only ever get 204.
+_Line = tuple[frozenset[int], str | None, Meaning, Kind]
 
 
 def _line(statuses: set[int], reason: str | None, meaning: Meaning, kind: Kind = Kind.ROW) -> _Line:
-    return frozenset(statuses), None if reason is None else re.compile(reason), meaning, kind
+    return frozenset(statuses), reason, meaning, kind
 
 
 def _bad(status: int, before: str) -> list[_Line]:
@@ -141,10 +142,14 @@ def meaning_of(
     shown = reason_of(server, status, body, mask)
     table = _TABLES[server.dialect] if server.dialect else _UNKNOWN if server.known else ()
     for statuses, words, meaning, kind in table:
-        if status in statuses and (words is None or (reason is not None and words.search(reason))):
+        if status in statuses and _fits(words, reason):
             named = _named(server, body) if meaning is Meaning.BAD_ROW else ()
             return Answer(meaning, shown, named, kind, server.dialect)
     return Answer(Meaning.KEPT, shown, dialect=server.dialect)
+
+
+def _fits(words: str | None, reason: str | None) -> bool:
+    return words is None or (reason is not None and re.search(words, reason) is not None)
 
 
 def cause_of(reason: str) -> str:
