@@ -39,7 +39,7 @@ class Poller:
         self.keepalive = KeepAlive(w, republish)
         self._notify = battery.mode == "notify"
         self._presence = presence
-        self._schedule = Schedule(battery.interval, battery.soc_interval)
+        self._schedule = Schedule(battery.interval, battery.soc_interval, at_once=True)
         if not self._notify:
             presence.pace(battery.interval)
         self._wake_each = w / 4

@@ -249,7 +249,7 @@ def test_the_wait_is_that_to_the_tick_the_silence_or_the_next_attempt(home: Make
     assert device.device.timeout(at(0.6)) == 0.0
     device.broker.line.pending = False
     assert device.device.timeout(at(4.8)) == pytest.approx(0.2)
-    assert device.step(4.5)
+    device.step(4.5)
     assert device.device.timeout(at(10.2)) == pytest.approx(0.3)
     assert device.device.timeout(at(11.0)) == 0.0
 

@@ -192,6 +192,7 @@ def test_a_service_that_hangs_from_the_start_is_no_wrong_path(home: Make) -> Non
 def test_the_result_of_a_search_is_reported_before_the_next_tick(home: Make) -> None:
     """The next tick may be half a minute later."""
     device = home(GIVEN._replace(interval=30.0, soc_interval=30.0))
+    device.say(SOC_LEAF, RELAY_LEAF)
     for _ in range(200):
         asked = device.step(0.5)
         hangs = device.seconds > 60.0

@@ -47,6 +47,26 @@ def test_24_hours_cover_each_of_86400_seconds() -> None:
     assert len(covered & set(range(START, START + 86_400))) == 86_400
 
 
+@pytest.mark.parametrize("begins", [0.0, 0.01, 0.3, 0.499, 0.5, 0.7, 0.999])
+def test_the_first_tick_is_at_once_and_in_its_own_second(begins: float) -> None:
+    """In the first half of a second it takes the place of that second's tick."""
+    loop = Loop(Schedule(1.0, 10.0, at_once=True), wall=START + begins)
+    assert loop.schedule.wait(loop.wall_ns, loop.mono) == 0.0
+    ticks = [loop.next_tick() for _ in range(12)]
+    assert [tick.start_ns // NS for tick in ticks] == [START + k for k in range(12)]
+    assert ticks[0].slow
+    assert loop.wall_ns == (START + 11) * NS + NS // 2
+
+
+def test_only_the_first_tick_is_early() -> None:
+    """After a stall the phase counts again."""
+    loop = Loop(Schedule(1.0, 10.0, at_once=True), wall=START + 0.2)
+    loop.next_tick()
+    loop.advance(10.0)
+    assert loop.schedule.due(loop.wall_ns, loop.mono) is None
+    assert loop.next_tick().start_ns == (START + 10) * NS
+
+
 @pytest.mark.parametrize("rate", [0.9995, 1.0005, 0.99, 1.01])
 def test_a_slewed_clock_is_followed(rate: float) -> None:
     """Every second of the wall clock is covered while it is slewed, even far beyond 500 ppm."""
