@@ -114,7 +114,7 @@ class Writer:
         """
         self._http.progress = progress
         if why := self._identity.find_out(self._params):
-            return Outcome(undecided=list(lines), trouble=why)
+            return Outcome(0, [], list(lines), why)
         sifted, end = self._sieve.begin(lines), time.monotonic() + MOST_SECONDS
         while time.monotonic() < end and (part := sifted.next_part()) is not None:
             verdict = self._post(part)

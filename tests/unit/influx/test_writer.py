@@ -83,7 +83,7 @@ def test_an_unidentified_server_is_sent_nothing(
     for _ in range(2):
         outcome = bench.write()
         assert bench.http.requests == ["ping", "SHOW DATABASES", LIST, []]
-        assert (outcome.accepted, outcome.rejected, outcome.undecided) == (0, (), BATCH)
+        assert (outcome.accepted, outcome.rejected, outcome.undecided) == (0, [], BATCH)
         assert outcome.trouble
         assert outcome.trouble.cause == "database answer: not a database"
 
