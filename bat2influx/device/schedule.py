@@ -4,9 +4,8 @@ Tick k falls at wall clock (k + 1/2) * interval, in the middle of the second it 
 neither a late loop nor a late answer carries a value over the second's edge. The wall clock is read
 again each time, so that a slewed or stepped clock is followed at once; the monotonic clock only
 keeps two ticks apart, whatever the wall clock does. A tick that is late by half an interval or more
-is skipped and not made up for. The daemon's
-first tick may be early, anywhere in the first half of its second: the first value is stored up to
-half an interval sooner, and each second still has one.
+is skipped and not made up for. The daemon's first tick may be early, anywhere in the first half of
+its second: the first value is stored up to half an interval sooner, and each second still has one.
 
 Wall clock is in integer nanoseconds since 1970, so that tick numbers are exact; the monotonic clock
 and all durations are in seconds.
