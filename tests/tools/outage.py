@@ -57,9 +57,9 @@ class Outcome:
 
     def __str__(self) -> str:
         return (
-            f"{self.published:,} values published, {self.stored:,} stored; missing: {self.last} of the"
-            f" last second before a kill (at most {self.oldest:.2f} s before), {self.ending} of the"
-            f" time of its exit, {self.otherwise} others; {self.twice} stored twice"
+            f"{self.published:,} values published, {self.stored:,} stored; missing: {self.last} of"
+            f" the last second before a kill (at most {self.oldest:.2f} s before), {self.ending} of"
+            f" the time of its exit, {self.otherwise} others; {self.twice} stored twice"
         )
 
 

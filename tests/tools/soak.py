@@ -83,8 +83,8 @@ class Soak:
         self._see_the_daemon()
         self.under_way = ""
         progress(
-            f"{self.hours:7.3f} h  {name}: {ended - begun:.1f} s; {tally.published} values published,"
-            f" {tally.missing} missing in its windows; {self._latest[0] / 1e6:.1f} MB,"
+            f"{self.hours:7.3f} h  {name}: {ended - begun:.1f} s; {tally.published} values"
+            f" published, {tally.missing} missing in its windows; {self._latest[0] / 1e6:.1f} MB,"
             f" {self._latest[1]} descriptors"
         )
 
@@ -114,9 +114,9 @@ class Soak:
         (size, opened), (last_size, last_opened) = self._first, self._latest
         return (
             f"{self.hours:.2f} h, {self.faults.total()} faults ({kinds}): {self.published:,} values"
-            f" published, {self.published - self.missing:,} stored; {self.missing:,} missing in windows,"
-            f" 0 others; {self.twice} stored twice; the daemon's memory {size / 1e6:.1f} MB at the"
-            f" beginning, {last_size / 1e6:.1f} MB at the end, {self._most / 1e6:.1f} MB at most;"
+            f" published, {self.published - self.missing:,} stored; {self.missing:,} missing in"
+            f" windows, 0 others; {self.twice} stored twice; the daemon's memory {size / 1e6:.1f} MB at"
+            f" the beginning, {last_size / 1e6:.1f} MB at the end, {self._most / 1e6:.1f} MB at most;"
             f" open file descriptors {opened} and {last_opened}"
         )
 

@@ -77,14 +77,14 @@ def test_an_empty_panel_is_reported(asked: Asked) -> None:
     targets = [asked.power("nowhere")]
     page = asked.render(
         {"targets": targets},
-        {"targets": targets, "type": "stat", "fieldConfig": said("no sun here")},
+        {"targets": targets, "type": "stat", "fieldConfig": no_value("no sun here")},
     )
     assert [(panel.error, panel.empty) for panel in page.panels] == [(None, True)] * 2
     assert "No data" in page.panel("Panel 1").text
     assert "no sun here" in page.panel("Panel 2").text
 
 
-def published(text: str, **more: Any) -> Json:
+def no_value(text: str, **more: Any) -> Json:
     return {"defaults": {"noValue": text, **more}, "overrides": []}
 
 
