@@ -31,7 +31,7 @@ class Broker(HandBroker):
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         super().__init__()
-        self.logged: Mapping[str, Any] = {"subject": VENUS, "issuer": VENUS, "notAfter": UNTIL}
+        self.says: Mapping[str, Any] = {"subject": VENUS, "issuer": VENUS, "notAfter": UNTIL}
         self.first: Trouble | None = None
         self.second: Trouble | None = None
         self.links: list[HandLink] = []
@@ -43,7 +43,7 @@ class Broker(HandBroker):
         trusted = bool(endpoint.tls.only)
         if why := self.second if trusted else self.first:
             return why
-        self.links.append(HandLink("TLSv1.3", self.logged if trusted else {}))
+        self.links.append(HandLink("TLSv1.3", self.says if trusted else {}))
         return self.links[-1]
 
 
@@ -100,7 +100,7 @@ def test_the_names_in_a_certificate_are_a_comment(
     broker: Broker, capsys: pytest.CaptureFixture[str], says: Mapping[str, Any], text: str
 ) -> None:
     """In one printable line, whatever they are."""
-    broker.logged = says
+    broker.says = says
     assert pin(HOST, CONFIG) == EX_OK
     first, *rest = capsys.readouterr().out.splitlines()
     assert first == f"# the certificate of {HOST}: {text}"
@@ -109,7 +109,7 @@ def test_the_names_in_a_certificate_are_a_comment(
 
 def test_a_comment_has_a_limit(broker: Broker, capsys: pytest.CaptureFixture[str]) -> None:
     """Whatever the name in the certificate."""
-    broker.logged = {"subject": ((("commonName", "x" * 5000),),)}
+    broker.says = {"subject": ((("commonName", "x" * 5000),),)}
     assert pin(HOST, CONFIG) == EX_OK
     assert len(capsys.readouterr().out.splitlines()[0]) == len("# ") + LONGEST
 
@@ -118,7 +118,7 @@ def test_the_output_is_utf8_like_the_file(broker: Broker, monkeypatch: pytest.Mo
     """Whatever the locale."""
     out = io.BytesIO()
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(out, encoding="ascii"))
-    broker.logged = {"subject": ((("commonName", "Größe"),),)}
+    broker.says = {"subject": ((("commonName", "Größe"),),)}
     assert pin(HOST, CONFIG) == EX_OK
     sys.stdout.flush()
     assert "CN=Größe, signed by no name" in out.getvalue().decode()

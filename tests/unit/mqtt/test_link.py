@@ -71,4 +71,4 @@ def test_a_link_without_tls_has_no_certificate() -> None:
     """Nor a version of TLS."""
     with socket.socket() as sock:
         link = Link(sock)
-        assert (link.certificate, link.logged, link.version) == (None, {}, None)
+        assert (link.certificate, link.says, link.version) == (None, {}, None)
