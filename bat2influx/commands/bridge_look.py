@@ -36,7 +36,7 @@ def prefixes_of(session: Session, portal: str = "") -> tuple[str, ...]:
         if look.open():
             return ()
         for topic in ELSEWHERE:
-            look.connection.subscribe([topic], may_be_refused=True)
+            look.connection.subscribe([topic], optional=True)
         look.until(see, PREFIXES_WITHIN)
     return search.prefixes(portal)
 

@@ -19,7 +19,7 @@ from bat2influx.config.fields import (
     presets_problems,
 )
 from bat2influx.config.inifile import Index, nearest, visible
-from bat2influx.net.tls import Tls, context, is_of_openssl
+from bat2influx.net.tls import Tls, context, is_ssl_error
 from bat2influx.venus import vrm
 
 SITE = "site"  # the tag that distinguishes named devices
@@ -253,5 +253,5 @@ def _trust_fault(tls: Tls, otherwise: str) -> str | None:
     try:
         context(tls)
     except OSError as error:
-        return otherwise if is_of_openssl(error) else f"cannot be read: {error.strerror}"
+        return otherwise if is_ssl_error(error) else f"cannot be read: {error.strerror}"
     return None

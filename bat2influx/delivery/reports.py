@@ -100,7 +100,7 @@ class Reports:
         """Take in whether the disk works."""
         if fault:
             why = Trouble(
-                f"disk {fault.fault.value}", str(fault), meanwhile="values are queued in memory"
+                f"disk {fault.fault.value}", str(fault), effect="values are queued in memory"
             )
             self._disk.failed(why, now)
         else:

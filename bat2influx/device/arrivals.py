@@ -88,7 +88,7 @@ class Arrivals:
         self.stop()
         self._portal = portal
         if self._services:
-            connection.subscribe(self.subscriptions, may_be_refused=True)
+            connection.subscribe(self.subscriptions, optional=True)
 
     @property
     def subscriptions(self) -> tuple[str, ...]:

@@ -100,7 +100,7 @@ class Device(Source):
     def timeout(self, now: Now) -> float:
         """Return the seconds after which `step` has something to do even if no message arrives."""
         waits = [self._broker.timeout(now.mono)]
-        if self.state in (State.POLLING, State.SILENT):
+        if self.state in (State.POLLING, State.NOT_RESPONDING):
             waits.append(self._silence.due() - now.mono)
         if self.state is State.POLLING and self._leaving:
             waits.append(self._presence.due(leaving=True) - now.mono)
@@ -203,7 +203,7 @@ class Device(Source):
     def _find(self, connection: Connection, now: Now) -> None:
         discovery = self._discovery
         doubting, portal = discovery.doubting, discovery.portal
-        if (self.state is State.SILENT and not doubting) or (discovery.done and self._plan):
+        if (self.state is State.NOT_RESPONDING and not doubting) or (discovery.done and self._plan):
             return
         try:
             new = discovery.done
@@ -296,17 +296,17 @@ class Device(Source):
         if self.state is State.DISCOVERING:
             self._silence.connected(now.mono)
             self._begin_to_read(self._plan, now, new_connection=True)
-            self._stage = State.SILENT if self._silence.silent else State.POLLING
+            self._stage = State.NOT_RESPONDING if self._silence.silent else State.POLLING
             self._introduce()
 
     def _remedy(self, connection: Connection, now: Now) -> None:
         """Carry out what is due against silence, except during discovery, which asks by itself."""
-        if self.state not in (State.POLLING, State.SILENT) or self.portal is None:
+        if self.state not in (State.POLLING, State.NOT_RESPONDING) or self.portal is None:
             return
         remedy = self._silence.remedy(now.mono)
         if remedy is Remedy.KEEPALIVE:
             self._poller.rouse(connection, self.portal, self._silence.times)
-            if self.state is State.SILENT:
+            if self.state is State.NOT_RESPONDING:
                 if self._discovery.doubting:  # still, after a minute: the list will not be closed
                     self._doubt.report(now.mono)
                 self._doubt.look(connection, now.mono)
@@ -407,11 +407,11 @@ class Device(Source):
             self._intake.count(reason)
 
     def _heard(self, now: Now) -> None:
-        self._broker.works()
+        self._broker.message_received()
         self._poller.keepalive.message(now.mono)
         if self._silence.message(now.mono):
             if self._plan:
                 self._begin_to_read(self._plan, now)
-            if self.state is State.SILENT:
+            if self.state is State.NOT_RESPONDING:
                 self._stage = State.POLLING
         self._doubt.message(now.mono)

@@ -74,7 +74,7 @@ def choice_left(service: str, lines: str) -> Trouble:
     return Trouble(
         f"undecided: {service}",
         " ".join(lines.split("\n")),
-        meanwhile="the other fields are read",
+        effect="the other fields are read",
     )
 
 
@@ -126,7 +126,7 @@ def fields_missing(
     return Trouble(
         f"missing: {' and '.join(causes)}",
         f"the device at {host} {what}",
-        meanwhile=RETRYING,
+        effect=RETRYING,
     )
 
 
@@ -167,7 +167,7 @@ def no_vebus(host: str, places: Collection[tuple[str, int]]) -> Trouble:
         f"the device at {host} has no vebus (check that it is connected and switched on); it has"
         f" {examples.named(places)}. To read these, write lines under [Fields], such as"
         f" {', '.join(lines)}; 'bat2influx discover {host}' prints all lines",
-        meanwhile=RETRYING,
+        effect=RETRYING,
     )
 
 

@@ -165,9 +165,9 @@ class PortalSearch:
         self.state, action = follows(TABLE, self.state, event, "a portal id")
         match action:
             case Action.SUBSCRIBE | Action.TRY_TO_SUBSCRIBE:
-                mild = action is Action.TRY_TO_SUBSCRIBE
+                optional = action is Action.TRY_TO_SUBSCRIBE
                 self._listed.clear()
-                self._asked = connection.subscribe([protocol.PORTALS], may_be_refused=mild)
+                self._asked = connection.subscribe([protocol.PORTALS], optional=optional)
             case Action.UNSUBSCRIBE:
                 self._asked = connection.unsubscribe([protocol.PORTALS])
             case Action.TAKE:

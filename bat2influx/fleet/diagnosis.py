@@ -126,7 +126,7 @@ def keepalives_unheard(host: str, user: str, config: str) -> Trouble:
         "subscription refused: keepalives",
         f"{host} does not allow {user!r} to read R/+/keepalive. Grant the right to read that topic"
         f" in the broker's access rules, or set user and password in {config} to a user who has it",
-        meanwhile="until then each daemon sends keepalives to all devices",
+        effect="until then each daemon sends keepalives to all devices",
     )
 
 

@@ -142,7 +142,7 @@ class Fleet(Source):
         """
         self._acknowledged_by = now.mono + self._watchdog / 4
         self._asked, self._overheard = math.inf, False
-        self._overhearing = connection.subscribe((KEEPALIVES,), may_be_refused=True)
+        self._overhearing = connection.subscribe((KEEPALIVES,), optional=True)
         group = self.battery.share_group
         self._subscribed = {
             self._overhearing,
@@ -168,7 +168,7 @@ class Fleet(Source):
             self._start(connection, now)
         elif self._stage is State.DISCOVERING and now.mono >= self._acknowledged_by:
             what = "subscriptions are not acknowledged"
-            connection.abandon(mqtt_errors.not_taking(self.battery.address, what))
+            connection.abandon(mqtt_errors.not_processing(self.battery.address, what))
         if self._stage is State.POLLING:
             self._go_on(connection, now)
 
@@ -205,7 +205,7 @@ class Fleet(Source):
 
     def _keep_alive(self, connection: Connection, portal: str, ask: KeepaliveKind) -> None:
         keepalive = protocol.full_keepalive if ask is KeepaliveKind.FULL else protocol.keepalive
-        connection.publish(*keepalive(portal), checked=True, may_be_refused=True)
+        connection.publish(*keepalive(portal), checked=True, optional=True)
         for topics in self._untold.get(portal, {}).values():
             for topic in topics:
                 connection.publish(topic)
@@ -244,7 +244,7 @@ class Fleet(Source):
                 take(series, payload, arrival + distance)
         self._note_values()
         if self.messages > before:
-            self._broker.works()
+            self._broker.message_received()
             self._silence.message(mono)
 
     def _note_values(self) -> None:

@@ -32,7 +32,7 @@ from bat2influx.net.tls import (
     TlsFault,
     fault_of,
     is_end_of_file,
-    is_of_openssl,
+    is_ssl_error,
     openssl_reason,
 )
 from bat2influx.printable import plain
@@ -216,8 +216,8 @@ class HttpClient:
         if isinstance(failure, HandshakeError):
             return self._no_tls(failure.fault, failure.error)
         # With TLS 1.3 a server rejects the client certificate after the handshake.
-        if is_of_openssl(failure) and fault_of(failure) is TlsFault.OURS:
-            return self._no_tls(TlsFault.OURS, failure)
+        if is_ssl_error(failure) and fault_of(failure) is TlsFault.CLIENT_CERTIFICATE:
+            return self._no_tls(TlsFault.CLIENT_CERTIFICATE, failure)
         if self._influx.tls is None and _is_tls_alert(failure):
             return influx_errors.database_tls_wanted(self.peer, self._config)
         words = self.mask(_words_for(failure))
@@ -228,12 +228,12 @@ class HttpClient:
             return influx_errors.database_certificate(
                 self.peer, fault.value, self._pin, self._config
             )
-        if fault is TlsFault.OURS:
+        if fault is TlsFault.CLIENT_CERTIFICATE:
             return influx_errors.client_certificate(self.peer, fault.value, self._config)
         words = openssl_reason(error) or (str(error) if fault is TlsFault.OTHER else "")
         what = fault.value + (f" ({plain(words, _LONGEST)})" if words else "")
         tls = self._influx.tls
-        trusted = tls is not None and tls.trusts_one
+        trusted = tls is not None and tls.has_trust_anchor
         return influx_errors.database_tls(self.peer, what, self._config, trusted=trusted)
 
     def _unreadable(self, error: OSError) -> Trouble:

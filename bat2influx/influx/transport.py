@@ -23,7 +23,7 @@ from bat2influx.influx.environment import Proxy, ProxyError, basic
 from bat2influx.influx.exchange import MOST_BODY, Answer, exchange
 from bat2influx.net import resolver
 from bat2influx.net.deadline import Deadline
-from bat2influx.net.tls import Tls, context, fault_of, fingerprint_of, shown_by
+from bat2influx.net.tls import Tls, context, fault_of, fingerprint_of, peer_certificate
 from bat2influx.printable import plain
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ class Dialer:
             )
             self.deadline.watch(secured)
             secured.do_handshake()
-            shown = fingerprint_of(shown_by(secured))
+            shown = fingerprint_of(peer_certificate(secured))
         except Exception as error:
             secured.close()
             if self.deadline.expired:

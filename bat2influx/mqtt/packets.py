@@ -34,7 +34,7 @@ _SIZES = {
     0x26: _PAIR,
 }
 # Section 2.4, and below 128 the codes of a CONNACK of 3.1.1 (its section 3.2.2.3).
-_WORDS = {
+_REASON_TEXTS = {
     0: "no reason is given",
     1: "protocol version",
     2: "client id",
@@ -134,14 +134,14 @@ class Response(NamedTuple):
     """A CONNACK, PUBACK, SUBACK, UNSUBACK or DISCONNECT.
 
     `mid` is the packet id, 0 for none. `codes` has one for each topic of a SUBACK, and else the
-    only one. `said` is the reason string, `keepalive` the broker's own in s (0: none). `complete`
+    only one. `reason_string` is for people, `keepalive` the broker's own in s (0: none). `complete`
     is false for a CONNACK without properties that answers a CONNECT of MQTT 5; its sender does not
     support MQTT 5.
     """
 
     mid: int
     codes: bytes
-    said: str = ""
+    reason_string: str = ""
     keepalive: int = 0
     complete: bool = True
 
@@ -187,9 +187,9 @@ def publish(body: bytes | bytearray, protocol: Protocol) -> tuple[bytes, bytes]:
     return topic, bytes(body[start:])
 
 
-def reason_in_words(code: int) -> str:
+def reason_text(code: int) -> str:
     """Return the meaning of a code."""
-    return _WORDS.get(code, f"code {code}")
+    return _REASON_TEXTS.get(code, f"code {code}")
 
 
 def _acknowledgement(body: bytes, protocol: Protocol) -> Response:

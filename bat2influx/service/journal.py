@@ -29,7 +29,7 @@ MOST_A_MINUTE = 10  # warnings of one episode, and as many recoveries: a peer ma
 MINUTE = 60.0  # s
 LONGEST_ENTRY = 4_000  # characters of an entry and of each field; the program's texts have < 1,000
 LONGEST_TRACEBACK = 16_000  # characters; the program's have some 3,000
-IN_A_ROW = 4  # recoveries in an hour, after which a recovery must last to be logged
+MAX_RECOVERIES = 4  # recoveries in an hour, after which a recovery must last to be logged
 
 
 def event(name: str, **fields: str) -> dict[str, str]:
@@ -219,5 +219,5 @@ class DampedEpisode(Episode):
     @property
     def _lasting(self) -> float:
         """Time in s that a recovery must last before it is logged."""
-        more = len(self._ends) - IN_A_ROW
+        more = len(self._ends) - MAX_RECOVERIES
         return min(LASTING * 2.0**more, MOST_LASTING) if more >= 0 else 0.0

@@ -101,7 +101,7 @@ class Conversation:
         portal = self._discovery.portal
         assert portal is not None
         self._overheard = Overheard(portal)
-        self._session.connection.subscribe([f"N/{portal}/#"], may_be_refused=True)
+        self._session.connection.subscribe([f"N/{portal}/#"], optional=True)
 
     def _all_found(self) -> bool:
         """Whether nothing more can arrive: a finished republish is complete."""

@@ -129,7 +129,7 @@ class HandConnection:
         self._broker = broker
         self._queue: deque[Message] = deque()
 
-    def subscribe(self, topics: Iterable[str], *, may_be_refused: bool = False) -> int:
+    def subscribe(self, topics: Iterable[str], *, optional: bool = False) -> int:
         """Subscribe; what is retained comes at once."""
         new = [self.endpoint.prefix + topic for topic in topics]
         self.filters += new

@@ -28,8 +28,8 @@ from bat2influx.mqtt.reconnect import State
 from bat2influx.service import notify
 from tests import TOP
 
-REFUSED = Trouble("refused", "the broker at 10.0.0.2 is unreachable", meanwhile="trying again")
-BUSY = Trouble("database", "InfluxDB at 10.0.0.3 is away", meanwhile="values wait")
+REFUSED = Trouble("refused", "the broker at 10.0.0.2 is unreachable", effect="trying again")
+BUSY = Trouble("database", "InfluxDB at 10.0.0.3 is away", effect="values wait")
 FULL = Trouble("disk full", "no room for the spool")
 NOTHING = "0.0 values/s, 0 queued"
 
@@ -76,7 +76,7 @@ def line(*devices: Any, to: Any = None, hold: Hold = Hold.NO) -> list[str]:
         (State.CONNECTING, ["connecting 10.0.0.2"]),
         (State.LOGIN, ["login 10.0.0.2"]),
         (State.DISCOVERING, ["discovering 10.0.0.2"]),
-        (State.SILENT, ["not responding 10.0.0.2"]),
+        (State.NOT_RESPONDING, ["not responding 10.0.0.2"]),
         (State.POLLING, []),
     ],
 )
@@ -213,7 +213,7 @@ def test_waiting_for_the_clock_is_shown(hold: Hold, parts: list[str]) -> None:
 
 def test_a_device_that_is_not_read_shows_no_values() -> None:
     """Its last values are not the present ones."""
-    silent = device(state=State.SILENT, latest={"Soc": 50.0}, labels=["Soc"])
+    silent = device(state=State.NOT_RESPONDING, latest={"Soc": 50.0}, labels=["Soc"])
     assert line(silent) == ["not responding 10.0.0.2", NOTHING]
     silent.trouble = REFUSED
     assert line(silent) == ["the broker at 10.0.0.2 is unreachable", "trying again", NOTHING]

@@ -19,9 +19,9 @@ class Connection:
     def __init__(self) -> None:
         self.asked: list[tuple[str, str]] = []
 
-    def subscribe(self, topics: Any, *, may_be_refused: bool = False) -> int:
+    def subscribe(self, topics: Any, *, optional: bool = False) -> int:
         """Record it."""
-        how = "may subscribe" if may_be_refused else "subscribe"
+        how = "may subscribe" if optional else "subscribe"
         self.asked += [(how, each) for each in topics]
         return 1
 

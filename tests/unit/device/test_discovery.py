@@ -35,9 +35,9 @@ class Line:
         self.asked: list[tuple[str, tuple[str, ...]]] = []  # each id is its place, from 1
         self.published: list[tuple[str, bytes]] = []
 
-    def subscribe(self, topics: Iterable[str], *, may_be_refused: bool = False) -> int:
+    def subscribe(self, topics: Iterable[str], *, optional: bool = False) -> int:
         """Record it."""
-        return self._note("subscribe, if allowed" if may_be_refused else "subscribe", topics)
+        return self._note("subscribe, if allowed" if optional else "subscribe", topics)
 
     def unsubscribe(self, topics: Iterable[str]) -> int:
         """Record it."""

@@ -41,7 +41,7 @@ def at(seconds: float) -> Now:
 class LiveLine(Line):
     """A line with a login and messages, for a `Reconnector`."""
 
-    protocol, may_be_older, wants_write, pending = Protocol.MQTT_5, False, False, False
+    protocol, may_lack_mqtt5, wants_write, pending = Protocol.MQTT_5, False, False, False
 
     def __init__(self, *, accepted: bool, confirms: bool) -> None:
         super().__init__(confirms=confirms)

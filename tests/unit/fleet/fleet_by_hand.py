@@ -46,10 +46,10 @@ class FleetLine(LiveLine):
         self.declined: dict[int, Trouble] = {}
 
     def subscribe(
-        self, topics: Iterable[str], *, may_be_refused: bool = False, share_group: str = ""
+        self, topics: Iterable[str], *, optional: bool = False, share_group: str = ""
     ) -> int:
         """Record it."""
-        what = "subscribe, if allowed" if may_be_refused else "subscribe"
+        what = "subscribe, if allowed" if optional else "subscribe"
         return self._note(f"{what}, in {share_group}" if share_group else what, topics)
 
     def publish(
@@ -58,10 +58,10 @@ class FleetLine(LiveLine):
         payload: bytes = b"",
         *,
         checked: bool = False,
-        may_be_refused: bool = False,
+        optional: bool = False,
     ) -> None:
         """Record it, with a mark if a refusal is detected and does not end the connection."""
-        mark = {(True, True): " (if allowed)", (False, False): ""}[checked, may_be_refused]
+        mark = {(True, True): " (if allowed)", (False, False): ""}[checked, optional]
         self.published.append((topic + mark, payload))
         self.room -= checked
 

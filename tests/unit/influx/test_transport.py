@@ -140,7 +140,7 @@ def test_the_deadline_ends_the_attempts(network: Network) -> None:
         (verification(62), TlsFault.OTHER_NAME),
         (verification(10), TlsFault.EXPIRED),
         (openssl("WRONG_VERSION_NUMBER"), TlsFault.NO_TLS),
-        (TimeoutError(), TlsFault.SILENT),
+        (TimeoutError(), TlsFault.NO_ANSWER),
     ],
 )
 def test_a_failed_handshake_has_its_fault(error: Exception, fault: TlsFault) -> None:

@@ -380,7 +380,7 @@ def test_a_broker_that_does_not_read_ends_the_connection(
     pair: PAIR, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The send queue is freed with the connection."""
-    monkeypatch.setattr(paho_client, "MOST_WAITING", 50)
+    monkeypatch.setattr(paho_client, "MAX_QUEUED", 50)
     connection = opened(pair)
     while not connection.trouble:
         connection.publish("R/c0619ab1c2d3/vebus/275/Soc", bytes(5_000))

@@ -84,7 +84,7 @@ def test_code_and_reason_are_found_among_all_properties(
     """Whatever else a packet of MQTT 5 says."""
     made = FORMS[kind](code, properties(*before, said(reason), *behind))
     found = response(kind, made, NEW)
-    assert (found.code, found.said) == (code, reason)
+    assert (found.code, found.reason_string) == (code, reason)
     assert found.mid == (0x0102 if kind in (PUBACK, SUBACK, UNSUBACK) else 0)
 
 

@@ -23,7 +23,7 @@ from bat2influx.mqtt.packets import (
     TooLargeError,
     UnexpectedError,
 )
-from bat2influx.mqtt.paho_client import SUCCESS, Client, NotTakingError, new_client
+from bat2influx.mqtt.paho_client import SUCCESS, Client, SendQueueFullError, new_client
 
 OLD, NEW = Protocol
 WELCOME = {OLD: b"\x20\x02\0\0", NEW: b"\x20\x03\0\0\0"}
@@ -42,14 +42,14 @@ class Talk:
         self.paho: list[str] = []  # what it has told of
         self.lets = True  # paho see the answers
         self.client = client = new_client(Link(ours), client_id, protocol)
-        client.hear, client.take = self._hear, self._take
+        client.process_answer, client.process_publish = self._on_answer, self._take
         client.on_connect = lambda *_: self.paho.append("connect")
         client.on_subscribe = lambda *_: self.paho.append("subscribe")
         client.on_message = lambda _client, _data, message: self.paho.append(message.topic)
         client.begin("venus.local", 1883, 30)
         self.hello = self.peer.recv(4096)
 
-    def _hear(self, kind: int, body: bytes) -> bool:
+    def _on_answer(self, kind: int, body: bytes) -> bool:
         self.heard.append((kind, body))
         return self.lets
 
@@ -159,15 +159,15 @@ def test_the_send_queue_is_bounded(talk: Talk, monkeypatch: pytest.MonkeyPatch) 
     """In packets and in bytes, for a peer that does not read."""
     fill(talk)
     waiting = len(talk.client._out_packet)
-    monkeypatch.setattr(paho_client, "MOST_WAITING", waiting + 2)
+    monkeypatch.setattr(paho_client, "MAX_QUEUED", waiting + 2)
     for _ in range(2):
         talk.client.publish("t", b"x")
-    with pytest.raises(NotTakingError, match=f"{waiting + 3:,} packets of "):
+    with pytest.raises(SendQueueFullError, match=f"{waiting + 3:,} packets of "):
         talk.client.publish("t", b"x")
-    monkeypatch.setattr(paho_client, "MOST_WAITING", waiting + 1000)
-    monkeypatch.setattr(paho_client, "MOST_WAITING_BYTES", talk.client.waiting_bytes + 50)
+    monkeypatch.setattr(paho_client, "MAX_QUEUED", waiting + 1000)
+    monkeypatch.setattr(paho_client, "MAX_QUEUED_BYTES", talk.client.queued_bytes + 50)
     talk.client.publish("t", b"x")
-    with pytest.raises(NotTakingError):
+    with pytest.raises(SendQueueFullError):
         talk.client.publish("t", bytes(50))
     assert len(talk.client._out_packet) == waiting + 3
 
@@ -175,16 +175,16 @@ def test_the_send_queue_is_bounded(talk: Talk, monkeypatch: pytest.MonkeyPatch) 
 def test_sent_bytes_leave_the_queue(talk: Talk) -> None:
     """The queued bytes are those that the socket has not accepted."""
     fill(talk)
-    assert talk.client.waiting_bytes > 0
+    assert talk.client.queued_bytes > 0
     while talk.client.want_write():
         talk.peer.recv(1 << 20)
         talk.client.loop_write()
-    assert talk.client.waiting_bytes == 0
+    assert talk.client.queued_bytes == 0
 
 
 def fill(talk: Talk) -> None:
     """Publish until the socket accepts no more."""
-    talk.read(WELCOME[talk.client.spoken])
+    talk.read(WELCOME[talk.client.mqtt_protocol])
     while not talk.client.want_write():
         talk.client.publish("t", bytes(10_000))
 
@@ -201,7 +201,7 @@ def length(number: int) -> bytes:
 
 def test_found_paho_read_a_packet_for_each_unacknowledged_message(talk: Talk) -> None:
     """It reads one at a time, so that the next may bypass paho."""
-    talk.read(WELCOME[talk.client.spoken])
+    talk.read(WELCOME[talk.client.mqtt_protocol])
     for _ in range(5):
         talk.client.publish("t", b"x", 1)
     talk.peer.sendall(PUBLISH * 3)
@@ -213,7 +213,7 @@ def test_found_paho_read_a_packet_for_each_unacknowledged_message(talk: Talk) ->
 
 def test_without_take_paho_handles_values(talk: Talk, protocol: Protocol) -> None:
     """Then the client is like any client of paho."""
-    talk.client.take = None
+    talk.client.process_publish = None
     talk.read(PUBLISH if protocol is OLD else b"\x31\x07\0\x01t\0abc")
     assert talk.paho == ["t"]
 
@@ -277,7 +277,7 @@ def test_hear_gets_the_answers_of_its_version(
 
 def test_without_hear_paho_handles_answers(talk: Talk, protocol: Protocol) -> None:
     """Then the client is like any client of paho."""
-    talk.client.hear = None
+    talk.client.process_answer = None
     talk.read(WELCOME[protocol])
     assert talk.paho == ["connect"]
 
@@ -310,7 +310,7 @@ def test_a_shorter_keepalive_is_kept_from_then_on(
     now = talk.client._last_msg_out
     monkeypatch.setattr("paho.mqtt.client.time_func", lambda: now + 6.0)
     talk.client.loop_misc()
-    talk.client.hurry(5)
+    talk.client.limit_keepalive(5)
     talk.client.loop_misc()
     talk.client.loop_write()
     assert talk.peer.recv(4096) == b"\xc0\x00"

@@ -16,10 +16,10 @@ from systemd.journal import JournalHandler
 from bat2influx.failure import Trouble
 from bat2influx.service import journal
 from bat2influx.service.journal import (
-    IN_A_ROW,
     LASTING,
     LONGEST_ENTRY,
     LONGEST_TRACEBACK,
+    MAX_RECOVERIES,
     MINUTE,
     MOST_A_MINUTE,
     MOST_CAUSES,
@@ -413,17 +413,17 @@ class TestDampedEpisode:
             ("fw", "FW"),
             ("fww", "FW"),
             ("fwfw", "FWFW"),
-            ("fw" * IN_A_ROW, "FW" * IN_A_ROW),
-            ("fw" * (IN_A_ROW + 1), "FW" * IN_A_ROW + "F"),
-            ("fw" * 100, "FW" * IN_A_ROW + "F"),
-            ("fw" * 100 + "w" * 9, "FW" * IN_A_ROW + "F"),
-            ("fw" * 100 + "w" * 10, "FW" * IN_A_ROW + "FW"),
-            ("fw" * 100 + "-" * 9 + "w", "FW" * IN_A_ROW + "FW"),
-            ("fw" * 100 + "w" * 10 + "fw", "FW" * IN_A_ROW + "FW" + "F"),
-            ("fw" * 100 + "w" * 10 + "fw" + "w" * 19, "FW" * IN_A_ROW + "FW" + "F"),
-            ("fw" * 100 + "w" * 10 + "fw" + "w" * 20, "FW" * IN_A_ROW + "FW" + "FW"),
-            ("fw" * 100 + "w" * 8 + "fw", "FW" * IN_A_ROW + "F"),
-            (("f" + "w" * 60) * 50, "FW" * (IN_A_ROW + 3) + "F"),  # 10, 20, 40, and not 80 s
+            ("fw" * MAX_RECOVERIES, "FW" * MAX_RECOVERIES),
+            ("fw" * (MAX_RECOVERIES + 1), "FW" * MAX_RECOVERIES + "F"),
+            ("fw" * 100, "FW" * MAX_RECOVERIES + "F"),
+            ("fw" * 100 + "w" * 9, "FW" * MAX_RECOVERIES + "F"),
+            ("fw" * 100 + "w" * 10, "FW" * MAX_RECOVERIES + "FW"),
+            ("fw" * 100 + "-" * 9 + "w", "FW" * MAX_RECOVERIES + "FW"),
+            ("fw" * 100 + "w" * 10 + "fw", "FW" * MAX_RECOVERIES + "FW" + "F"),
+            ("fw" * 100 + "w" * 10 + "fw" + "w" * 19, "FW" * MAX_RECOVERIES + "FW" + "F"),
+            ("fw" * 100 + "w" * 10 + "fw" + "w" * 20, "FW" * MAX_RECOVERIES + "FW" + "FW"),
+            ("fw" * 100 + "w" * 8 + "fw", "FW" * MAX_RECOVERIES + "F"),
+            (("f" + "w" * 60) * 50, "FW" * (MAX_RECOVERIES + 3) + "F"),  # 10, 20, 40, and not 80 s
             (("f" + "w" * 1000) * 20, "FW" * 20),  # four in an hour
             ("f" * 50 + "w", "FW"),
         ],
@@ -450,7 +450,7 @@ class TestDampedEpisode:
         for now in range(0, 7210, 2):
             episode.failed(ABSENT, float(now))
             episode.recovered("it is back", now + 1.0)
-        assert len(caplog.records) == 2 * IN_A_ROW + 1 + 2
+        assert len(caplog.records) == 2 * MAX_RECOVERIES + 1 + 2
         assert "1801 failed attempts" in caplog.records[-2].getMessage()
 
 

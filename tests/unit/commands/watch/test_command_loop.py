@@ -207,7 +207,7 @@ def test_the_output_gets_news(parts: Parts) -> None:
         parts.database.answer = DOWN
 
     def state() -> None:
-        device.becomes = State.SILENT
+        device.becomes = State.NOT_RESPONDING
 
     for act in (message, answer, state):
         face = Face(lambda: None, act)
