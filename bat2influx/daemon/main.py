@@ -169,9 +169,9 @@ class Daemon:
         late = all_of_them or now >= self._gather_until
         self._gather_until, before = math.inf, self._gather_until
         for device in self.devices:
-            if not late and device.has_readings and device.awaits(now - GATHER_FOR):
+            if not late and device.has_readings and device.expects_answer(now - GATHER_FOR):
                 self._gather_until = min(before, now + GATHER)
-            elif rows := device.take_rows():
+            elif rows := device.pop_rows():
                 self._delivery.put(self._encoder.lines(device.battery.name, rows))
                 self._status.count(len(rows))
 
@@ -222,10 +222,12 @@ class Daemon:
         if self.exit_code != os.EX_OK:
             return
         for device in self.devices:
-            device.ask_no_more()
+            device.stop_requests()
         start = self._clock.look().mono
         left = LAST_WORDS
-        while left > 0 and any(device.awaits(start - LAST_WORDS) for device in self.devices):
+        while left > 0 and any(
+            device.expects_answer(start - LAST_WORDS) for device in self.devices
+        ):
             ready = self.wait(left)
             self.follow_clock()
             self.step_devices(ready)
@@ -284,7 +286,7 @@ class Daemon:
         devices = []
         for battery in settings.batteries:
             device = old.pop(battery.name, None)
-            if device is not None and same_stamps and device.takes(battery):
+            if device is not None and same_stamps and device.same_except_intervals(battery):
                 device.reschedule(battery)
                 device.rescan()
             else:

@@ -114,7 +114,7 @@ class SelfReport:
             without_value=len(device.without_value),
             last_value_ns=device.last_value_ns,
             devices=census.devices if census else None,
-            silent=len(census.silent) if census else None,
+            silent=len(census.not_responding) if census else None,
             missing=None if census else device.missing_services,
             clock_difference=None if difference is None else round(difference / NS, 1),
         )

@@ -95,7 +95,7 @@ class Arrivals:
         """The topics that stay subscribed to."""
         return tuple(f"N/{self._portal}/{each}/+/ProductId" for each in self._services)
 
-    def see(self, topic: str, payload: bytes, now: float) -> bool:
+    def process(self, topic: str, payload: bytes, now: float) -> bool:
         """Process a message; return whether it was requested here."""
         head, _, leaf = topic.partition(f"/{self._portal}/")
         if head != "N" or not self.begun:
@@ -135,9 +135,9 @@ class Arrivals:
                 self._enter(State.EXAMINING, now + EXAMINE)
                 return None
         found = {leaf for leaf, come in self._examined.items() if come}
-        vain = [self._topic(leaf) for leaf in self._examined if leaf not in found]
-        if vain := [topic for topic in vain if topic not in read]:
-            connection.unsubscribe(vain)
+        unanswered = [self._topic(leaf) for leaf in self._examined if leaf not in found]
+        if unanswered := [topic for topic in unanswered if topic not in read]:
+            connection.unsubscribe(unanswered)
         arrived = Arrival(frozenset(self._batch), frozenset(found)) if self._batch else None
         self._batch.clear()
         self._examined.clear()

@@ -212,7 +212,7 @@ class Connection:
         return self._await(self._guarded(lambda: self._client.unsubscribe(wanted)[1]), [])
 
     @property
-    def awaits(self) -> bool:
+    def awaiting_acknowledgement(self) -> bool:
         """Whether an acknowledgement of a subscribe or unsubscribe is outstanding."""
         return bool(self._awaited)
 

@@ -68,8 +68,8 @@ def vrm_login_refused(host: str, user: str, config: str, reason: str = "") -> Tr
     return Trouble(
         "vrm login",
         f"{host} rejected the login of {user!r}{_in_parentheses(reason)}: that is not the e-mail"
-        f" address of a VRM account, or password is not an access token of this account; create a token"
-        f" ({_PLACE}) and set user and password in {config}; then reload bat2influx",
+        f" address of a VRM account, or password is not an access token of this account; create a"
+        f" token ({_PLACE}) and set user and password in {config}; then reload bat2influx",
         Backoff.LOGIN,
     )
 

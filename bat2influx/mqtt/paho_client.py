@@ -51,8 +51,8 @@ class SendQueueFullError(ValueError):
 class Client(mqtt.Client):  # type: ignore[misc]
     """A paho client, of either generation, that uses a connected link as its socket, once.
 
-    `process_publish` gets each PUBLISH of QoS 0, its first byte and the rest. `process_answer` gets kind and
-    body of each answer, and returns whether paho gets it, too.
+    `process_publish` gets each PUBLISH of QoS 0, its first byte and the rest. `process_answer` gets
+    kind and body of each answer, and returns whether paho gets it, too.
     """
 
     mqtt_protocol: Protocol

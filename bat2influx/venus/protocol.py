@@ -101,7 +101,7 @@ class NoValue(Enum):
     OTHER_TOPIC = "topic not asked for"
     NO_TICK = "not the first value of a tick"
     REPUBLISHED = "republished from the device's cache"
-    SAID_AGAIN = "said again within a tick"
+    REPEATED = "said again within a tick"
 
 
 def decode(payload: bytes) -> float | NoValue:

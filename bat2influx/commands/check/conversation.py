@@ -58,14 +58,14 @@ class Conversation:
         self._answers = False  # whether the device is known to answer requests
         self._by_leaf = False  # whether only leaves are read, because sub-trees get no answer
         self._absent: set[str] = set()  # topics of instances that do not exist
-        self._discovery = Discovery(Wanted.of(battery), again_after=OLD_FIRMWARE, config=config)
+        self._discovery = Discovery(Wanted.of(battery), retry_interval=OLD_FIRMWARE, config=config)
 
     def portal(self) -> Iterator[Step]:
         """Find the portal id, or check the configured one."""
         discovery, connection = self._discovery, self._session.connection
         discovery.start(connection)
-        discovery.portals.doubt(connection)
-        known = self._find(lambda: discovery.portal is not None and not discovery.doubting)
+        discovery.portals.recheck(connection)
+        known = self._find(lambda: discovery.portal is not None and not discovery.rechecking)
         if lost := self._session.trouble:
             yield self._end(lost)
         elif discovery.portal is None:
@@ -83,7 +83,7 @@ class Conversation:
         """Find the instances, or check the configured ones."""
         discovery = self._discovery
         given = self._plan().places
-        discovery.doubt_instances(place for place in given if place[0] != SYSTEM)
+        discovery.recheck_instances(place for place in given if place[0] != SYSTEM)
         to_find = not discovery.done
         self._subscribe()
         self._find(self._all_found, SEARCH_WITHIN)
@@ -122,7 +122,7 @@ class Conversation:
         discovery = self._discovery
         if discovery.old is False:  # the requested republish has ended
             return True
-        if discovery.doubting or discovery.portal is None or self._session.trouble:
+        if discovery.rechecking or discovery.portal is None or self._session.trouble:
             return False
         found = [(service, n) for service, own in discovery.found.items() for n in own]
         leaves = [f"{service}/{n}/{PRODUCT}" for service, n in (*found, *self._overheard.places)]
@@ -143,7 +143,7 @@ class Conversation:
         if listed and prefix:
             return device_errors.questions_unanswered(address, portal, prefix, values=False)
         given = bool(self._battery.serial) and not listed
-        return device_errors.device_silent(address, portal, SEARCH_WITHIN, given=given)
+        return device_errors.device_not_responding(address, portal, SEARCH_WITHIN, given=given)
 
     def _places(self, plan: Plan) -> Iterator[Step]:
         """Yield which of the wanted services exist."""
@@ -266,5 +266,5 @@ class Conversation:
             if portal and room and protocol.names_device(message.payload):
                 self._listed.add(portal)
             self._overheard.see(message)
-            self._discovery.see(message.topic, message.payload, time.monotonic())
+            self._discovery.process(message.topic, message.payload, time.monotonic())
         return False

@@ -56,8 +56,8 @@ def field_step(address: str, name: str, path: str, value: Value | None, *, optio
     if value in (NoValue.NULL, NoValue.EMPTY_LIST):
         if optional:
             return Step(NOTE, name, f"has no value (null) at present ({path})")
-        return Step(NOTE, name, device_errors.fields_void(address, [field]).what)
-    return wrong(device_errors.fields_odd(address, [field], value.value), name)
+        return Step(NOTE, name, device_errors.fields_null(address, [field]).what)
+    return wrong(device_errors.fields_not_numeric(address, [field], value.value), name)
 
 
 def left_out(plan: Plan, fields: Iterable[Field]) -> Iterator[Step]:

@@ -37,7 +37,7 @@ class Overheard:
                 self._beat(message)
 
     def _beat(self, message: Message) -> None:
-        self.clock.beat(message.payload, message.arrival)
+        self.clock.heartbeat(message.payload, message.arrival)
         distance = distance_of(message.payload, message.arrival)
         if distance is not None:
             self.shown = distance if self.shown is None else max(distance, self.shown)

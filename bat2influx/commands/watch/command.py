@@ -228,7 +228,7 @@ class _Known(RememberedDevices):
     def keep(self, key: str, found: DeviceRecord) -> None:
         """Leave the file as it is."""
 
-    def _tell(self, what: str) -> None:
+    def _warn(self, what: str) -> None:
         pass
 
 

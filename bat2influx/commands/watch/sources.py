@@ -159,7 +159,7 @@ class Watched:
     def take(self, now: float) -> None:
         """Take new values."""
         device = self.device
-        if readings := device.take_readings():
+        if readings := device.pop_readings():
             self._values.take(readings, device.labels, now)
         before, self._messages = self._messages, device.messages
         if device.state is not State.POLLING:

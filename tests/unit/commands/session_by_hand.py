@@ -111,7 +111,7 @@ class HandLink:
     def __init__(self, version: str = "", says: Mapping[str, Any] | None = None) -> None:
         self.version = version or None
         self.certificate = CERTIFICATE if version else None
-        self.says = says or {}
+        self.certificate_fields = says or {}
         self.closed = False
 
     def close(self) -> None:

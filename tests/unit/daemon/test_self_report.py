@@ -253,7 +253,7 @@ def test_the_difference_of_clocks_is_in_the_report(tmp_path: Path, run: Path) ->
     beating = DeviceClock()
     for seconds in (0, 3, 6):
         payload = b'{"value":%d}' % (TIME // NS + seconds + 3600)
-        beating.beat(payload, look(seconds + 0.123).boot_ns)
+        beating.heartbeat(payload, look(seconds + 0.123).boot_ns)
     assert beating.distance is not None
     known = device(clock=beating, clock_wanted=True)
     made = SelfReport(settings(tmp_path, textfile="yes"), look(0))

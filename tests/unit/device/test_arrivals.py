@@ -49,7 +49,7 @@ class Watch:
 
     def say(self, *leaves: str, payload: bytes = ONE) -> list[bool]:
         """Deliver messages; return whether they were requested."""
-        return [self.arrivals.see(f"N/{P}/{leaf}", payload, self.now) for leaf in leaves]
+        return [self.arrivals.process(f"N/{P}/{leaf}", payload, self.now) for leaf in leaves]
 
     def step(self, seconds: float, *known: tuple[str, int]) -> Arrival | None:
         """Let time pass."""
@@ -160,8 +160,8 @@ def test_what_is_not_wanted_is_not_asked_for() -> None:
     watch = Watch()
     others = ["tank/20/ProductId", "vebus/a/ProductId", "vebus/1/Soc", "vebus/1/x/ProductId"]
     assert watch.say(*others) == [False] * 4
-    assert not watch.arrivals.see("N/0a1b2c3d4e5f/vebus/275/ProductId", ONE, 1.0)
-    assert not watch.arrivals.see(f"R/{P}/vebus/275/ProductId", ONE, 1.0)
+    assert not watch.arrivals.process("N/0a1b2c3d4e5f/vebus/275/ProductId", ONE, 1.0)
+    assert not watch.arrivals.process(f"R/{P}/vebus/275/ProductId", ONE, 1.0)
     assert watch.arrivals.there == set()
 
 

@@ -169,12 +169,12 @@ def test_another_device_takes_the_place_of_one_that_was_found(
     device.step(1.0)
     assert device.device.state is State.POLLING
     assert device.step(1.0) == ["vebus/276/Soc", RELAY_LEAF]
-    device.device.take_readings()
+    device.device.pop_readings()
     device.say("vebus/276/Soc", portal=B)
     device.say(SOC_LEAF, portal=P)
     device.step(1.0)
     device.step(0.5)
-    assert [each.origin.portal for each in device.device.take_readings()] == [B]
+    assert [each.origin.portal for each in device.device.pop_readings()] == [B]
     assert device.remembered.recall(key_of(FOUND)) == DeviceRecord(B, {"vebus": 276})
     assert f"reading 10.0.0.2, portal id {B}, vebus 276 every 1 s" in caplog.text
     assert not device.cause
@@ -246,7 +246,7 @@ def test_a_doubt_that_ends_after_the_silence_is_no_trouble(
         device.broker.line.acknowledged.update(ids)
         device.go_on(1)
     assert device.device.state is states[1]
-    assert not device.device._discovery.doubting
+    assert not device.device._discovery.rechecking
     assert not device.cause
 
 

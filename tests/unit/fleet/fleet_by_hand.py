@@ -82,7 +82,7 @@ class FleetBroker(Broker):
         """The latest connection."""
         return cast(FleetLine, self.lines[-1])
 
-    def _take(self, *_: Any) -> LiveLine:
+    def _process(self, *_: Any) -> LiveLine:
         self.lines.append(FleetLine(accepted=self.welcomes, confirms=self.confirms))
         return self.line
 
@@ -101,7 +101,7 @@ class SteppedFleet:
         """Let time pass, and step like the main loop; return the messages of that step."""
         self.seconds += seconds
         self.fleet.step(at(self.seconds), readable=True)
-        self._taken += self.fleet.take_readings()
+        self._taken += self.fleet.pop_readings()
         sent = [_in_words(*each) for line in self.broker.lines for each in line.published]
         for line in self.broker.lines:
             line.published.clear()
@@ -150,7 +150,7 @@ class SteppedFleet:
     @property
     def devices(self) -> tuple[int, list[str]]:
         """How many there are, and which do not respond."""
-        return self.fleet.census.devices, [*self.fleet.census.silent]
+        return self.fleet.census.devices, [*self.fleet.census.not_responding]
 
 
 def _in_words(topic: str, payload: bytes) -> str:

@@ -177,7 +177,7 @@ def test_found_a_repeated_packet_id_acknowledged_a_new_subscription(
     assert connection._await(7, ["N/+/system/0/Serial"]) == 7
     assert 7 not in connection.acknowledged
     assert 7 not in connection.declined
-    assert connection.awaits
+    assert connection.awaiting_acknowledgement
 
 
 ENDPOINT = Endpoint("10.0.0.2", 1883, "u", "", "/etc/x.ini")

@@ -111,7 +111,7 @@ def test_a_password_requires_a_proof_first(tls: bool, secret: bool, probe: Probe
 
 
 @pytest.mark.parametrize(
-    ("before", "answered", "reached", "ended", "closed_unanswered", "again"),
+    ("before", "answered", "probed", "ended", "closed_unanswered", "again"),
     [
         (Probe.NONE, Probe.NONE, Probe.NONE, Probe.TLS, Probe.TLS, True),
         (Probe.TLS, Probe.NONE, Probe.TLS, Probe.TLS, Probe.TLS, False),
@@ -121,13 +121,13 @@ def test_a_password_requires_a_proof_first(tls: bool, secret: bool, probe: Probe
 def test_the_table(
     before: Probe,
     answered: Probe,
-    reached: Probe,
+    probed: Probe,
     ended: Probe,
     closed_unanswered: Probe,
     again: bool,
 ) -> None:
     """Cell by cell."""
-    for event, after in ((0, answered), (1, reached), (2, ended)):
+    for event, after in ((0, answered), (1, probed), (2, ended)):
         port = brought_to(before)
         (port.answered, port.probed, port.ended)[event]()
         assert port.probe is after

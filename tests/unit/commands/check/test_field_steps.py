@@ -77,12 +77,12 @@ def test_of_a_preset_with_an_instance_that_one_is_checked(
 
 
 VOLTAGE = "Voltage (vebus/275/Dc/0/Voltage)"
-VOID = Step(NOTE, "Voltage", device_errors.fields_void(HOST, [VOLTAGE]).what)
+VOID = Step(NOTE, "Voltage", device_errors.fields_null(HOST, [VOLTAGE]).what)
 
 
 def odd(kind: str) -> Step:
     """Return the step of a voltage that is not a number."""
-    return wrong("Voltage", device_errors.fields_odd(HOST, [VOLTAGE], kind))
+    return wrong("Voltage", device_errors.fields_not_numeric(HOST, [VOLTAGE], kind))
 
 
 @pytest.mark.parametrize(

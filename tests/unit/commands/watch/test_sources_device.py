@@ -29,7 +29,7 @@ class HandDevice:
         self.trouble: Trouble | None = None
         self.readings: list[Reading] = []
 
-    def take_readings(self) -> list[Reading]:
+    def pop_readings(self) -> list[Reading]:
         """Return the readings since the last call."""
         taken, self.readings = self.readings, []
         return taken
