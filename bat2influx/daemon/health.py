@@ -76,7 +76,7 @@ class HealthFigures:
         """Return what is known of the delivery, and of the latest value of each device."""
         return cls(
             last_value_ns=max((ns for ns in last_values_ns if ns is not None), default=None),
-            queued=figures.waiting,
+            queued=figures.queued,
             on_disk=figures.on_disk,
             stored=figures.accepted,
             rejected=figures.rejected,

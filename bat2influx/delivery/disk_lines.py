@@ -63,7 +63,7 @@ def packed(lines: Sequence[bytes]) -> bytes:
     if len(text) > MOST_UNPACKED - 2 * len(lines) or len(lines) > ROW_LINES:
         return text
     stream = zlib.compressobj(_LEVEL, zlib.DEFLATED, -zlib.MAX_WBITS)
-    deflated = stream.compress(_apart(lines)) + stream.flush()
+    deflated = stream.compress(_split(lines)) + stream.flush()
     if len(deflated) + _HEAD >= len(text) and not text.startswith(_MARK):
         return text
     return _MARK + len(lines).to_bytes(2, "big") + deflated
@@ -87,7 +87,7 @@ def unpacked(stored: bytes) -> list[bytes]:
         raise DamagedError("a row cannot be unpacked: its length is wrong")
     pieces = text.split(b"\n")
     try:
-        return _together(pieces[:lines], pieces[lines:])
+        return _join(pieces[:lines], pieces[lines:])
     except ValueError as error:
         raise DamagedError("a row cannot be unpacked: a timestamp is not a number") from error
 
@@ -110,7 +110,7 @@ def first_stamp(stored: bytes) -> int | None:
     return _stamp(text.partition(b"\n")[0])
 
 
-def _apart(lines: Sequence[bytes]) -> bytes:
+def _split(lines: Sequence[bytes]) -> bytes:
     heads, steps, before = [], [], 0
     for line in lines:
         head, space, tail = line.rpartition(b" ")
@@ -125,7 +125,7 @@ def _apart(lines: Sequence[bytes]) -> bytes:
     return b"\n".join(steps + heads)
 
 
-def _together(steps: list[bytes], heads: list[bytes]) -> list[bytes]:
+def _join(steps: list[bytes], heads: list[bytes]) -> list[bytes]:
     if max(map(len, steps)) > _LONGEST_STEP:
         raise ValueError
     stamps = accumulate(int(step or b"0") for step in steps)

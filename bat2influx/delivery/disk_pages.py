@@ -17,7 +17,7 @@ from typing import NamedTuple
 SIZE = 4096  # bytes
 MAGIC = b"SQLite format 3\0"
 LARGEST = 16 * 1024 * 1024  # bytes of a record; 200 lines of 80 KiB
-WAITING_COLUMNS, REJECTED_COLUMNS = 3, 6  # disk_format.TABLES
+QUEUED_COLUMNS, REJECTED_COLUMNS = 3, 6  # disk_format.TABLES
 _LEAF, _INTERIOR = 13, 5  # kinds of pages of a table
 _MOST_LOCAL = (
     SIZE - 35
@@ -93,7 +93,7 @@ def _columns(payload: bytes) -> tuple[Value, ...] | None:
     while at < end and len(kinds) <= REJECTED_COLUMNS:
         kind, at = _varint(payload, at)
         kinds.append(kind)
-    if at != end or len(kinds) not in {WAITING_COLUMNS, REJECTED_COLUMNS}:
+    if at != end or len(kinds) not in {QUEUED_COLUMNS, REJECTED_COLUMNS}:
         return None
     columns: list[Value] = []
     for kind in kinds:

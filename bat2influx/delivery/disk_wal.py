@@ -73,7 +73,7 @@ class Wal:
         self.frames = Frames()
         self.committed = self.taken = 0
         self.lost = False  # whether there are commits after damage, which SQLite does not use
-        self.cut = False  # whether there are more frames than are read
+        self.truncated = False  # whether there are more frames than are read
 
     @property
     def usable(self) -> int:
@@ -118,7 +118,7 @@ def _frames(
     at, unbroken, ended = _HEADER, whole, False
     while len(head := read(at, _HEAD)) == _HEAD:
         if len(wal.frames) >= MOST_FRAMES:
-            wal.cut = True
+            wal.truncated = True
             break
         page = read(at + _HEAD, SIZE) if head[8:16] == salt else b""
         good = bool(page) and _is_good(order, seed, head, page)

@@ -47,7 +47,7 @@ _NOT_TRUSTED = (TlsFault.EXPIRED, TlsFault.NOT_YET, TlsFault.OTHER_NAME, TlsFaul
 class Reply:
     """The result of one request; `status` is 0 without an answer.
 
-    `trouble` says why there is no answer. `in_doubt` is whether the server may have executed the
+    `trouble` says why there is no answer. `uncertain` is whether the server may have executed the
     request although it failed. `whole` is whether the complete body was read.
     """
 
@@ -57,7 +57,7 @@ class Reply:
     words: str = ""  # of the status
     ok: bool = False  # the expected status
     trouble: Trouble | None = None
-    in_doubt: bool = False
+    uncertain: bool = False
     whole: bool = True
 
 
@@ -139,18 +139,18 @@ class HttpClient:
         within the same deadline.
         """
         target = f"{path}?{urlencode(params)}" if params else path
-        transport, in_doubt = self._transport, False
+        transport, uncertain = self._transport, False
         with transport.deadline.within(self._deadline):
             for _ in range(2):
                 before = transport.connections
                 got = self._carry_out(method, target, data, content)
                 if before != transport.connections or not self._has_ended(got):
                     break
-                in_doubt = True
+                uncertain = True
         self.progress()
         reply = self._reply(got, expected)
         del got  # otherwise a failure and its frames would keep each other and the sent data alive
-        return replace(reply, in_doubt=True) if in_doubt and reply.trouble else reply
+        return replace(reply, uncertain=True) if uncertain and reply.trouble else reply
 
     def _carry_out(self, method: str, target: str, data: bytes, content: str) -> Answer | Exception:
         self._answered = False
@@ -192,7 +192,7 @@ class HttpClient:
         elif isinstance(got, Exception):
             why = self._why(got)
         if isinstance(got, Exception):
-            return Reply(trouble=why, in_doubt=transport.reached)
+            return Reply(trouble=why, uncertain=transport.reached)
         return Reply(
             got.status,
             got.headers,
@@ -200,7 +200,7 @@ class HttpClient:
             plain(self.mask(got.words), _LONGEST),
             ok=got.status == expected and why is None,
             trouble=why,
-            in_doubt=got.status >= 500 or late,
+            uncertain=got.status >= 500 or late,
             whole=got.whole,
         )
 

@@ -27,7 +27,7 @@ class Outcome:
     """What the database did with a batch.
 
     `undecided` has the lines to send again, after `retry_after` s if that is given; `trouble`
-    says why. With `in_doubt` some of them may be stored already, because an answer was lost. With
+    says why. With `uncertain` some of them may be stored already, because an answer was lost. With
     `passing` the trouble may end with the next batch, and is not logged yet.
     """
 
@@ -36,5 +36,5 @@ class Outcome:
     undecided: list[bytes] = field(default_factory=list)
     trouble: Trouble | None = None
     retry_after: float | None = None
-    in_doubt: bool = False
+    uncertain: bool = False
     passing: bool = False

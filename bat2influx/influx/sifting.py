@@ -113,7 +113,7 @@ class Sifting:
         trouble: Trouble | None = None,
         retry_after: float | None = None,
         *,
-        in_doubt: bool = False,
+        uncertain: bool = False,
     ) -> Outcome:
         """Return the outcome of the batch; `trouble` is what ended it early."""
         if self._taken:
@@ -135,7 +135,7 @@ class Sifting:
             undecided=undecided,
             trouble=trouble or self._why(peer),
             retry_after=retry_after,
-            in_doubt=in_doubt,
+            uncertain=uncertain,
             passing=unproven and self._sieve.unproven < MOST_PASSING,
         )
 

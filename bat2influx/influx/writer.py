@@ -69,7 +69,7 @@ class Verdict:
     answer: Answer
     trouble: Trouble | None = None
     retry_after: float | None = None
-    in_doubt: bool = False
+    uncertain: bool = False
     signed: bool = False
 
 
@@ -126,7 +126,7 @@ class Writer:
             if verdict.trouble:
                 sifted.failed(part, late=verdict.trouble.cause == "database slow")
                 return sifted.ended(
-                    self.peer, verdict.trouble, verdict.retry_after, in_doubt=verdict.in_doubt
+                    self.peer, verdict.trouble, verdict.retry_after, uncertain=verdict.uncertain
                 )
         return sifted.ended(self.peer)
 
@@ -169,7 +169,7 @@ class Writer:
             unsigned or not (said.known or self._identity.holds())
         ):
             why = self._diagnosis.of_nobody(reply, self.where, "write")
-            return Verdict(reply.status, Answer(Meaning.KEPT), why, in_doubt=True)
+            return Verdict(reply.status, Answer(Meaning.KEPT), why, uncertain=True)
         if unsigned and answer.meaning not in (Meaning.TOO_LARGE, Meaning.KEPT):
             answer = Answer(Meaning.KEPT)  # it is from a proxy in front
         if not lines and answer.reason and "write was empty" in answer.reason:
@@ -199,12 +199,12 @@ class Writer:
         """Add the Trouble if nothing is decided, or with `keeping` if nothing is stored."""
         if reply.trouble:
             self._identity.forget()
-            return Verdict(0, answer, reply.trouble, in_doubt=reply.in_doubt)
+            return Verdict(0, answer, reply.trouble, uncertain=reply.uncertain)
         decides = answer.meaning in (Meaning.STORED, Meaning.NO_DATABASE)
         if decides or (answer.meaning is not Meaning.KEPT and not keeping):
             return Verdict(reply.status, answer, signed=signed)
         why = self._diagnosis.of_answer(reply, answer.reason, self.server, self.where, asked)
-        return Verdict(reply.status, answer, why, retry_after(reply.headers), reply.in_doubt)
+        return Verdict(reply.status, answer, why, retry_after(reply.headers), reply.uncertain)
 
     def _without_database(self, lines: Sequence[bytes], verdict: Verdict) -> Verdict:
         """Create the database and write to it, if the server can create it."""

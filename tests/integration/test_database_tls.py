@@ -66,7 +66,7 @@ def assert_kept(outcome: Outcome, cause: str, *found: str) -> None:
     """Assert that the whole batch is to be sent again, and the text of the log."""
     assert (outcome.accepted, outcome.rejected) == (0, [])
     assert outcome.undecided == BATCH
-    assert not outcome.in_doubt
+    assert not outcome.uncertain
     assert outcome.trouble is not None
     assert outcome.trouble.cause == cause
     for each in found:

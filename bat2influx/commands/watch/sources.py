@@ -104,10 +104,10 @@ def ask_disk(state: Path, wake: Callable[[], None]) -> PeriodicCheck:
 def disk(found: Summary, now_ns: int) -> Fact:
     """Return what is on disk; `now_ns` is by the wall clock."""
     level, text = Level.WELL, "nothing queued"
-    if found.waiting:
-        many = "values" if found.waiting > 1 else "value"
-        text = f"{found.waiting} {many} queued"
-    if found.waiting and found.oldest is not None and (age := (now_ns - found.oldest) / NS) > 0:
+    if found.queued:
+        many = "values" if found.queued > 1 else "value"
+        text = f"{found.queued} {many} queued"
+    if found.queued and found.oldest is not None and (age := (now_ns - found.oldest) / NS) > 0:
         text += f", the oldest from {span(age)} ago"
         level = Level.NOTE if age > WAITS else Level.WELL
     if found.rejected:

@@ -113,9 +113,7 @@ FIGURES = HealthFigures(
 
 def test_the_figures_are_those_of_the_delivery_and_of_the_latest_value() -> None:
     """A device without a value has no part in it."""
-    figures = Figures(
-        accepted=7, waiting=3, on_disk=2, rejected=1, fullness=0.25, database_up=False
-    )
+    figures = Figures(accepted=7, queued=3, on_disk=2, rejected=1, fullness=0.25, database_up=False)
     last = FIGURES.last_value_ns
     assert last
     assert HealthFigures.of(figures, [None, last - 1, last]) == FIGURES

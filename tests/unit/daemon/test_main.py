@@ -15,7 +15,7 @@ import pytest
 
 from bat2influx.clock import Hold
 from bat2influx.daemon import ending, main
-from bat2influx.daemon.main import GATHER, LAST_WORDS, PACES, STOP_TIMEOUT
+from bat2influx.daemon.main import GATHER, LAST_ANSWERS, PACES, STOP_TIMEOUT
 from bat2influx.delivery.figures import Figures
 from bat2influx.device.device_clock import DeviceClock
 from bat2influx.device.plan import Series
@@ -316,7 +316,7 @@ def test_pings_and_intervals_need_a_watchdog(
 def test_the_health_file_has_the_figures_of_the_delivery(harness: Harness) -> None:
     """And the time of the latest value of all devices."""
     daemon = harness.daemon()
-    daemon._delivery = delivery(figures=Figures(accepted=7, waiting=3, database_up=False))
+    daemon._delivery = delivery(figures=Figures(accepted=7, queued=3, database_up=False))
     daemon.devices = (quiet(), quiet(last_value_ns=TIME), quiet(last_value_ns=TIME - 1))
     daemon.report()
     figures = json.loads((harness.run / "bat2influx.health").read_text())["figures"]
@@ -409,7 +409,7 @@ def test_pending_answers_are_awaited_at_the_end(
     daemon._status._next = math.inf
     daemon.await_replies()
     assert loop.waits == waits
-    assert {*since} == {STARTED - LAST_WORDS}
+    assert {*since} == {STARTED - LAST_ANSWERS}
     assert len(to.calls) == len(waits)
     assert all(("stop_requests",) in device.calls for device in daemon.devices)
 
@@ -427,8 +427,8 @@ def test_after_a_failure_no_answer_is_awaited(harness: Harness) -> None:
     ("figures", "event", "level"),
     [
         (Figures(accepted=5), "stopped", "INFO"),
-        (Figures(waiting=7, on_disk=7), "stopped", "INFO"),
-        (Figures(waiting=9, on_disk=7), "values lost", "ERROR"),
+        (Figures(queued=7, on_disk=7), "stopped", "INFO"),
+        (Figures(queued=9, on_disk=7), "values lost", "ERROR"),
         (Figures(failed_thread="sender"), "stopped", "ERROR"),
     ],
 )

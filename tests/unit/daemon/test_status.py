@@ -55,10 +55,10 @@ def reading(name: str = "", *labels: str, **latest: float) -> Any:
 
 
 def delivery(
-    waiting: int = 0, rejected: int = 0, troubles: Sequence[Trouble] = (), **more: int
+    queued: int = 0, rejected: int = 0, troubles: Sequence[Trouble] = (), **more: int
 ) -> Any:
     """Return the attributes of the delivery that the line uses."""
-    figures = Figures(waiting=waiting, rejected=rejected, troubles=(*troubles,), **more)
+    figures = Figures(queued=queued, rejected=rejected, troubles=(*troubles,), **more)
     return SimpleNamespace(figures=figures)
 
 
@@ -253,8 +253,8 @@ def test_a_fleet_shows_its_census_in_place_of_values() -> None:
     ("figures", "counts"),
     [
         ({}, "0 queued"),
-        ({"waiting": 9}, "9 queued"),
-        ({"waiting": 9, "rejected": 2}, "9 queued, 2 rejected"),
+        ({"queued": 9}, "9 queued"),
+        ({"queued": 9, "rejected": 2}, "9 queued, 2 rejected"),
         ({"dropped": 3}, "0 queued, 3 dropped"),
         ({"rejected": 2, "rejected_dropped": 4}, "0 queued, 2 rejected, 4 dropped"),
         ({"dropped": 3, "rejected_dropped": 4}, "0 queued, 7 dropped"),

@@ -150,7 +150,7 @@ def test_a_delayed_recovery_is_not_that_of_another_database(logged: Logged) -> N
         reports.delivered("InfluxDB at a:8086", second + 1.0)
     logged()
     reports.use_database("b:8086")
-    reports.goes_on(100.0)
+    reports.report_recovery(100.0)
     assert logged() == []
     reports.delivered("InfluxDB at b:8086", 101.0)
     assert [text.partition(",")[0] for text in logged()] == [

@@ -40,7 +40,7 @@ def coded(text: str) -> str:
 
 
 OK, CREATED = reply(204), reply(200, '{"results":[{"statement_id":0}]}')
-GONE = Reply(trouble=AWAY, in_doubt=True)
+GONE = Reply(trouble=AWAY, uncertain=True)
 MISSING = reply(404, error("database not found"))
 BAD = reply(400, error("unable to parse 'x': missing value"))
 

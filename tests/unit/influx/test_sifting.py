@@ -48,7 +48,7 @@ def sift(
         answer = server(part)
         sifted.decide(part, answer, connection, signed=signed)
         if answer is KEPT:
-            return sifted.ended(PEER, AWAY, 7.0, in_doubt=True), requests
+            return sifted.ended(PEER, AWAY, 7.0, uncertain=True), requests
     return sifted.ended(PEER), requests
 
 

@@ -33,7 +33,7 @@ from bat2influx.delivery.disk_errors import DamagedError
 from bat2influx.delivery.disk_format import ROOTS, companion
 from bat2influx.delivery.disk_keys import Keys
 from bat2influx.delivery.disk_lines import ROW_LINES, count
-from bat2influx.delivery.disk_pages import SIZE, WAITING_COLUMNS, Read, Record
+from bat2influx.delivery.disk_pages import QUEUED_COLUMNS, SIZE, Read, Record
 from bat2influx.delivery.disk_rows import DiskRow, unpack
 from bat2influx.delivery.disk_wal import Frames, read_wal
 
@@ -157,13 +157,13 @@ class Pages:
         return _read(self._wal, at, max(0, min(length, self._wal_size - at)))
 
 
-class Wreck:
+class RecoveredRows:
     """The rows of both tables that are in `pages`."""
 
     def __init__(self, pages: Pages) -> None:
         """Search nothing yet."""
         self._pages = pages
-        self.waiting = Table(pages, ROOTS["waiting"])
+        self.queued = Table(pages, ROOTS["waiting"])
         self.rejected = Table(pages, ROOTS["rejected"])
 
     def search(self) -> Iterator[None]:
@@ -173,8 +173,8 @@ class Wreck:
             page = self._pages.image(image)
             for reader, read in enumerate(self._pages.readers):
                 for record in disk_pages.records(page, read):
-                    waits = len(record.columns) == WAITING_COLUMNS
-                    (self.waiting if waits else self.rejected).note(rank, image, reader, record)
+                    is_queued = len(record.columns) == QUEUED_COLUMNS
+                    (self.queued if is_queued else self.rejected).note(rank, image, reader, record)
             yield
 
 
@@ -207,7 +207,7 @@ class Table:
         """Yield the rows to use, in order; afterwards `lost` is right."""
         live, older, past = self._found
         begin = end = next(map(_number, live), None)
-        first = self._first_waiting(begin)
+        first = self._first_queued(begin)
         spare = heapq.merge(older, (key for key in past if _number(key) >= first))
         for row in merged(live, spare, self._load):
             if end is not None and row.number >= end:
@@ -224,7 +224,7 @@ class Table:
         while begin in self._starts:
             self.lost, begin = self.lost + begin - self._starts[begin], self._starts[begin]
 
-    def _first_waiting(self, live: int | None) -> float:
+    def _first_queued(self, live: int | None) -> float:
         """Return the number before which no row is queued, as far as that is certain.
 
         `live` is the number of the first live row.
