@@ -11,7 +11,7 @@ from bat2influx.config.settings import Battery, Settings
 from bat2influx.service.ownership import read_regular
 
 
-def unseen_secrets(
+def unreadable_secrets(
     settings: Settings,
     environment: Mapping[str, str],
     root: Path = Path("/"),

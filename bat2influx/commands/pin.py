@@ -44,8 +44,8 @@ def pin(host: str, config: str) -> int:
     except ValueError as error:
         complain(f"bat2influx pin: {error}")
         return os.EX_USAGE
-    anyone = Tls(trust_any=True)
-    endpoint = Endpoint(name, port or MQTT_TLS_PORT, "", "", config, anyone)
+    any_certificate = Tls(trust_any=True)
+    endpoint = Endpoint(name, port or MQTT_TLS_PORT, "", "", config, any_certificate)
     link = Session(endpoint).connect()
     if isinstance(link, Trouble):
         text = link.text

@@ -38,7 +38,7 @@ def device_tags(
     return (*tags, "instance") if several and "instance" not in tags else tags
 
 
-def homeless(index: Index, devices: Collection[str]) -> Iterator[tuple[int, str]]:
+def unused_fields_sections(index: Index, devices: Collection[str]) -> Iterator[tuple[int, str]]:
     """Yield sections of fields that belong to no device."""
     for section, line in index.sections.items():
         kind, _, name = section.partition(" ")

@@ -107,7 +107,7 @@ class Health:
             return Condition.STARTING
         return Condition.NOT_RESPONDING if now - self.alive > self.within else Condition.HEALTHY
 
-    def illness(self, now: float) -> str:
+    def problem(self, now: float) -> str:
         """Return what is wrong at `now` (monotonic, s), in a sentence; empty when it is healthy."""
         match self.condition(now):
             case Condition.STALE:

@@ -199,7 +199,7 @@ class Delivery:
             self._stop_at, self._retry_now = time.monotonic() + timeout, True
             self._changed.notify_all()
         self._keeper.join(timeout + DISK_TIMEOUT)
-        self._writer.cut()
+        self._writer.abort()
         if not self._keeper.is_alive():  # it may have failed in the middle of a turn
             if self._in_flight and self._outcome:
                 self._begin_to_settle(self._in_flight[1], self._outcome)

@@ -130,7 +130,7 @@ class Question:
 
     def process(self, topic: str, payload: bytes) -> bool:
         """Process a message; return whether it is an answer."""
-        if self.idle or not self._search.see(topic, payload):
+        if self.idle or not self._search.process(topic, payload):
             return False
         self._unanswered = False
         self._note(Sign.ANSWERED)

@@ -67,11 +67,11 @@ class Headers(Mapping[str, str]):
 class Answer:
     """An answer; `whole` is whether the complete body was read.
 
-    `words` is the reason phrase. `kept` is whether the connection can be used again.
+    `reason` is the reason phrase. `kept` is whether the connection can be used again.
     """
 
     status: int
-    words: str
+    reason: str
     headers: Mapping[str, str]
     body: bytes
     whole: bool

@@ -54,7 +54,7 @@ class Reply:
     status: int = 0
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
-    words: str = ""  # of the status
+    reason: str = ""  # of the status
     ok: bool = False  # the expected status
     trouble: Trouble | None = None
     uncertain: bool = False
@@ -62,7 +62,7 @@ class Reply:
 
 
 class HttpClient:
-    """Requests to one server, one after the other. Used by one thread, but for `cut`."""
+    """Requests to one server, one after the other. Used by one thread, but for `abort`."""
 
     def __init__(
         self,
@@ -180,9 +180,9 @@ class HttpClient:
         data = urlencode({"q": statement, "db": db, "epoch": "ns"}).encode()
         return self.ask("query", data=data, content="application/x-www-form-urlencoded")
 
-    def cut(self) -> None:
+    def abort(self) -> None:
         """Abort the pending request, from another thread."""
-        self._transport.deadline.cut()
+        self._transport.deadline.abort()
 
     def _reply(self, got: Answer | Exception, expected: int) -> Reply:
         transport, why = self._transport, None
@@ -197,7 +197,7 @@ class HttpClient:
             got.status,
             got.headers,
             got.body,
-            plain(self.mask(got.words), _LONGEST),
+            plain(self.mask(got.reason), _LONGEST),
             ok=got.status == expected and why is None,
             trouble=why,
             uncertain=got.status >= 500 or late,
@@ -219,9 +219,9 @@ class HttpClient:
         if is_ssl_error(failure) and fault_of(failure) is TlsFault.CLIENT_CERTIFICATE:
             return self._no_tls(TlsFault.CLIENT_CERTIFICATE, failure)
         if self._influx.tls is None and _is_tls_alert(failure):
-            return influx_errors.database_tls_wanted(self.peer, self._config)
-        words = self.mask(_words_for(failure))
-        return influx_errors.database_unreachable(self.peer, words, self._config)
+            return influx_errors.database_tls_required(self.peer, self._config)
+        reason = self.mask(_cause_text(failure))
+        return influx_errors.database_unreachable(self.peer, reason, self._config)
 
     def _no_tls(self, fault: TlsFault, error: Exception) -> Trouble:
         if fault in _NOT_TRUSTED:
@@ -230,8 +230,8 @@ class HttpClient:
             )
         if fault is TlsFault.CLIENT_CERTIFICATE:
             return influx_errors.client_certificate(self.peer, fault.value, self._config)
-        words = openssl_reason(error) or (str(error) if fault is TlsFault.OTHER else "")
-        what = fault.value + (f" ({plain(words, _LONGEST)})" if words else "")
+        reason = openssl_reason(error) or (str(error) if fault is TlsFault.OTHER else "")
+        what = fault.value + (f" ({plain(reason, _LONGEST)})" if reason else "")
         tls = self._influx.tls
         trusted = tls is not None and tls.has_trust_anchor
         return influx_errors.database_tls(self.peer, what, self._config, trusted=trusted)
@@ -251,7 +251,7 @@ def _is_tls_alert(error: Exception) -> bool:
     return isinstance(error, NoHttpError) and error.begun.startswith(b"\x15\x03")
 
 
-def _words_for(error: Exception) -> str:
+def _cause_text(error: Exception) -> str:
     """Return the cause as a short text."""
     if isinstance(error, socket.gaierror):
         return "its name does not resolve"

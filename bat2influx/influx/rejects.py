@@ -58,7 +58,7 @@ class KnownRejects:
         if answer.kind is Kind.AGE:
             self._age = max(self._age, *map(_stamp, part))
             return before != self._age
-        by_field = answer.kind is not Kind.ROW or answer.meaning is Meaning.REFUSED
+        by_field = answer.kind is not Kind.ROW or answer.meaning is Meaning.UNCERTAIN
         field = field_of(part[0])
         if not by_field or self._causes.get(field) == answer.cause:
             return False

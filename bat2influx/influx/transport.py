@@ -228,7 +228,7 @@ class Transport:
         request = "\r\n".join([*lines, "", ""]).encode()
         answer = exchange(sock, "CONNECT", request)
         if answer.status // 100 != 2:
-            said = plain(f"{answer.status} {answer.words}", _LONGEST)
+            said = plain(f"{answer.status} {answer.reason}", _LONGEST)
             raise ProxyError(f"the proxy {proxy.where} answers {said}")
 
     @property

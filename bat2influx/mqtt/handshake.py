@@ -10,7 +10,7 @@ import ssl
 
 from bat2influx.failure import Trouble
 from bat2influx.mqtt import errors as mqtt_errors
-from bat2influx.net.deadline import cut_after
+from bat2influx.net.deadline import shutdown_after
 from bat2influx.net.tls import (
     HANDSHAKE_TIMEOUT,
     Tls,
@@ -65,7 +65,7 @@ def _shake_hands(secured: ssl.SSLSocket, timeout: float) -> None:
     The deadline shuts the socket down, because OpenSSL need not return while data arrives.
     """
     secured.setblocking(True)
-    with cut_after(secured, timeout) as over:
+    with shutdown_after(secured, timeout) as over:
         try:
             secured.do_handshake()
         except OSError:

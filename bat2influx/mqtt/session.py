@@ -98,13 +98,15 @@ class Session:
         """Send `payload` to `topic`; with `checked`, a refusal ends the session."""
         self.connection.publish(topic, payload, checked=checked)
 
-    def until(self, see: Callable[[Message], bool], seconds: float) -> bool:
-        """Hand each message to `see` until that returns True; return whether it has.
+    def until(self, handle: Callable[[Message], bool], seconds: float) -> bool:
+        """Hand each message to `handle` until that returns True; return whether it has.
 
         It stops after `seconds`, or when the connection has ended.
         """
         connection = self.connection
-        return self._step_until(connection, lambda: any(map(see, connection.received())), seconds)
+        return self._step_until(
+            connection, lambda: any(map(handle, connection.received())), seconds
+        )
 
     def wait(self, done: Callable[[], bool], seconds: float) -> bool:
         """Wait until `done`, which may take messages itself; return whether it was in time."""

@@ -144,7 +144,7 @@ class Episode:
             self._began, self.count, self._returns = now, 0, 0
             self._causes.clear()
         self.count += 1
-        if before is None or (before.cause != trouble.cause and self._is_news(trouble.cause)):
+        if before is None or (before.cause != trouble.cause and self._is_new(trouble.cause)):
             self._due = True
         if self._due:
             if self._may_log(now):
@@ -162,7 +162,7 @@ class Episode:
         extra = event("recovered", COUNT=str(self.count), **self._fields, **self._own)
         self._log.info("%s, %s", text, self._extent(now), extra=extra)
 
-    def _is_news(self, cause: str) -> bool:
+    def _is_new(self, cause: str) -> bool:
         if cause not in self._causes and len(self._causes) < MOST_CAUSES:
             return True
         self._returns += 1
@@ -190,8 +190,8 @@ class Episode:
 class DampedEpisode(Episode):
     """An episode of a peer that may work and fail alternately, for hours.
 
-    A recovery is logged at once, IN_A_ROW times in an hour. After that a recovery is logged only
-    after it has lasted: LASTING at first, twice as long each time, at most MOST_LASTING.
+    A recovery is logged at once, MAX_RECOVERIES times in an hour. After that a recovery is logged
+    only after it has lasted: LASTING at first, twice as long each time, at most MOST_LASTING.
     """
 
     def __init__(

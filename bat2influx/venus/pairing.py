@@ -59,11 +59,11 @@ class Token:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """An answer without a token; `said` is the device's own text, sanitized, or ''."""
+    """An answer without a token; `refusal_text` is the device's own text, sanitized, or ''."""
 
     why: Refusal
     status: int
-    said: str = ""
+    refusal_text: str = ""
 
 
 def name_of_client(host: str, machine: bytes, unit: str) -> str:
@@ -94,7 +94,7 @@ def answer(status: int, body: bytes, secret: str = "") -> Token | Refused:
         if _fits(user, _USER) and not {*"+#"} & {*str(user)} and _fits(password, _PASSWORD):
             return Token(str(user), str(password))
         return Refused(Refusal.ODD, status)
-    return Refused(_why(status), status, _said(body, secret))
+    return Refused(_why(status), status, _refusal_text(body, secret))
 
 
 def _why(status: int) -> Refusal:
@@ -112,7 +112,7 @@ def _fits(value: object, form_of_it: re.Pattern[str]) -> bool:
     return short and bool(form_of_it.fullmatch(str(value)))
 
 
-def _said(body: bytes, secret: str) -> str:
+def _refusal_text(body: bytes, secret: str) -> str:
     """Return the text of a refusal, without the markup of a page."""
     found = parse_object(body)
     texts = [found[key] for key in _TEXTS if isinstance(found.get(key), str)]

@@ -22,7 +22,7 @@ _ODD = frozenset("+#'\"")
 
 
 class PrefixSearch:
-    """The prefixes under which a broker has devices. Pass each message to `see`.
+    """The prefixes under which a broker has devices. Pass each message to `process`.
 
     `found` has the portal ids by prefix; a prefix ends with a slash, and '' is no prefix. The
     prefix `own` is ignored.
@@ -32,7 +32,7 @@ class PrefixSearch:
         self.found: dict[str, list[str]] = {}
         self._own = own
 
-    def see(self, topic: str, payload: bytes) -> None:
+    def process(self, topic: str, payload: bytes) -> None:
         """Process a message of any topic; the topic must be complete."""
         match = _SPLIT.fullmatch(topic)
         if match is None or not protocol.names_device(payload):

@@ -210,8 +210,8 @@ def completed(portal: str) -> str:
 class InstanceSearch:
     """Finds the instances of services, and which of some paths a device has.
 
-    Subscribe to `subscriptions`, send the keepalive with `echo`, pass every message to `see`; the
-    result is complete when `complete` becomes true.
+    Subscribe to `subscriptions`, send the keepalive with `echo`, pass every message to `process`;
+    the result is complete when `complete` becomes true.
 
     No part of a topic is kept that is longer than what is searched for: if vebus is searched for,
     every service name counts as an answer, and a name may have 64 KiB.
@@ -244,7 +244,7 @@ class InstanceSearch:
             self._completed,
         )
 
-    def see(self, topic: str, payload: bytes) -> bool:
+    def process(self, topic: str, payload: bytes) -> bool:
         """Process a message; return whether it is one of those subscribed to here."""
         if topic == self._completed:
             self.complete = self.complete or self._has_own_echo(payload)

@@ -29,7 +29,7 @@ class FirstValues:
         self.values: dict[str, Value] = {}
         self._wanted = frozenset(wanted)
 
-    def see(self, topic: str, payload: bytes) -> None:
+    def process(self, topic: str, payload: bytes) -> None:
         """Take a message into account, whatever its topic."""
         if topic in self._wanted and topic not in self.values:
             self.values[topic] = protocol.decode(payload)

@@ -127,7 +127,7 @@ def set_up_database(
     mask = mask_of(influx, settings.influx)  # the statements have the password of the file
     http = HttpClient(influx, config, STATEMENT_DEADLINE, mask, MOST_ANSWER)
     diagnosis = Diagnosis(influx, config, mask)
-    if why := Identity(http, diagnosis).find_out():
+    if why := Identity(http, diagnosis).detect():
         return _fail(why.what, os.EX_UNAVAILABLE)
     dialect = http.server.dialect
     if dialect not in (None, Dialect.INFLUXDB1):

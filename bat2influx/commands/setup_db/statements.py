@@ -56,7 +56,7 @@ class StatementRunner:
             raise OddAnswerError(f"it is longer than {MOST_ANSWER // 1024} KiB, or incomplete")
         results = parse_object(reply.body).get("results")
         if not isinstance(results, list):  # an answer of another kind of server
-            why = self._diagnosis.of_nobody(reply, self._http.where, "query")
+            why = self._diagnosis.of_unknown_server(reply, self._http.where, "query")
             raise UnansweredError(why)
         return list(_rows(results))
 

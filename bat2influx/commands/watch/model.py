@@ -31,7 +31,7 @@ LONGEST = 2000  # characters of a text with untrusted parts
 class Level(IntEnum):
     """How serious a fact is."""
 
-    WELL = 0
+    OK = 0
     NOTE = 1
     WRONG = 2
 
@@ -44,7 +44,7 @@ class Fact(NamedTuple):
 
     label: str
     text: str
-    level: Level = Level.WELL
+    level: Level = Level.OK
     cause: str = ""
 
 
@@ -166,7 +166,7 @@ class View:
     column: float
     facts: tuple[Fact, ...]
     parts: tuple[Part, ...]
-    said: tuple[Fact, ...] = ()  # in the log; the label is when
+    log_entries: tuple[Fact, ...] = ()  # in the log; the label is when
 
 
 class Values:

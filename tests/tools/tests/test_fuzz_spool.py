@@ -77,7 +77,7 @@ def test_a_row_that_is_not_saved_is_found(monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_a_header_that_is_not_checked_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without a check of the WAL commits are lost without a report."""
-    monkeypatch.setattr(disk_repair, "look_at", lambda _: iter(()))
+    monkeypatch.setattr(disk_repair, "check_file", lambda _: iter(()))
     find("loses")
 
 

@@ -56,7 +56,7 @@ def test_healthy_is_what_the_watchdog_accepts(
     alive: float | None, at: float, now: float, illness: str
 ) -> None:
     """A message within W, worker threads that make progress, and a recent file."""
-    assert Health(at, alive, 120.0, "fine").illness(now) == illness
+    assert Health(at, alive, 120.0, "fine").problem(now) == illness
 
 
 @pytest.mark.parametrize(
@@ -77,7 +77,7 @@ def test_a_condition_is_the_word_for_an_illness(
     """It is healthy exactly where there is no illness."""
     health = Health(at, alive, 120.0, "fine")
     assert health.condition(now) is condition
-    assert (condition is Condition.HEALTHY) == (health.illness(now) == "")
+    assert (condition is Condition.HEALTHY) == (health.problem(now) == "")
 
 
 @given(
@@ -94,8 +94,8 @@ def test_a_condition_and_an_illness_agree(
         Condition.NOT_RESPONDING: Health(now, now - 500.0, 120.0, ""),
         Condition.STALLED: Health(now - 500.0, now, 120.0, ""),
         Condition.STALE: Health(now + 1.0, now, 120.0, ""),
-    }[health.condition(now)].illness(now)
-    assert re.sub(r"\d+", "", health.illness(now)) == re.sub(r"\d+", "", told)
+    }[health.condition(now)].problem(now)
+    assert re.sub(r"\d+", "", health.problem(now)) == re.sub(r"\d+", "", told)
 
 
 FIGURES = HealthFigures(

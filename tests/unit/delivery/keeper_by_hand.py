@@ -84,7 +84,7 @@ class Writer:
         answer = self._answers.popleft() if len(self._answers) > 1 else self._answers[0]
         return answer(batch)
 
-    def cut(self) -> None:
+    def abort(self) -> None:
         """Note it."""
         self.cuts += 1
 

@@ -104,7 +104,7 @@ class Answers:
         """Carry out a statement."""
         return self._answered(statement, 200)
 
-    def cut(self) -> None:
+    def abort(self) -> None:
         """Abort the pending request."""
         self.was_cut = True
 

@@ -68,7 +68,7 @@ def test_a_request_is_sent_unchanged_and_the_connection_stays(
     begun: list[int] = []
     theirs.sendall(b"HTTP/1.1 400 Bad Request \r\nX-A: b\r\nContent-Length: 2\r\n\r\nno")
     made = exchange(ours, "POST", b"one", lambda: begun.append(1))
-    assert (made.status, made.words, made.body) == (400, "Bad Request", b"no")
+    assert (made.status, made.reason, made.body) == (400, "Bad Request", b"no")
     assert (made.whole, made.kept, begun) == (True, True, [1])
     assert theirs.recv(9) == b"one"
     theirs.sendall(GONE)
@@ -95,7 +95,7 @@ def test_a_request_is_sent_unchanged_and_the_connection_stays(
 def test_interim_answers_are_skipped(data: bytes, status: int, words: str) -> None:
     """The status is that of the final answer."""
     made = answered(data)
-    assert (made.status, made.words, made.body, made.whole) == (status, words, b"", True)
+    assert (made.status, made.reason, made.body, made.whole) == (status, words, b"", True)
 
 
 @pytest.mark.parametrize(

@@ -158,7 +158,7 @@ def test_a_late_answer_is_a_slow_server(
     made, transport = client(monkeypatch)
 
     def act() -> Answer:
-        made.cut()
+        made.abort()
         return answer(204)
 
     transport.act = act

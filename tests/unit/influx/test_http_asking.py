@@ -105,7 +105,7 @@ def test_other_failures_are_not_repeated(
     def act() -> Answer:
         transport.connections += fresh
         if late:
-            made.cut()
+            made.abort()
         raise failure
 
     transport.act = act

@@ -21,7 +21,7 @@ BEYOND = "partial write: points beyond retention policy dropped=1"
 AGE = bad(BEYOND, Kind.AGE)
 PARSE = bad("partial write: unable to parse 'x': missing field value dropped=0", Kind.ROW)
 COLUMN = bad("parsing failed: invalid column type for column 'Power'", Kind.TYPE)
-REFUSED = Answer(Meaning.REFUSED, "partial write: some newer reason dropped=1")
+REFUSED = Answer(Meaning.UNCERTAIN, "partial write: some newer reason dropped=1")
 SOC, POWER = lines("Soc", 3), lines("Power", 3)
 ALL = [*SOC, *POWER]
 NO_STAMP = b"dc Soc=1.5"

@@ -16,11 +16,11 @@ from tests.support.writing import lines, mixed
 
 PEER = "InfluxDB at db:8086"
 AWAY = Trouble("database", "it is away", Backoff.DATABASE)
-STORED, KEPT = Answer(Meaning.STORED), Answer(Meaning.KEPT)
+STORED, KEPT = Answer(Meaning.STORED), Answer(Meaning.RETRY)
 TOO_LARGE = Answer(Meaning.TOO_LARGE)
 PARSE = "unable to parse 'x': missing fields"
 TYPE = "partial write: field type conflict: Power dropped=1"
-BAD, REFUSED = Answer(Meaning.BAD_ROW, PARSE), Answer(Meaning.REFUSED, "odd")
+BAD, REFUSED = Answer(Meaning.BAD_ROW, PARSE), Answer(Meaning.UNCERTAIN, "odd")
 CONFLICT = Answer(Meaning.BAD_ROW, TYPE, kind=Kind.TYPE)
 CAUSE = BAD.cause
 Server = Callable[[Sequence[bytes]], Answer]

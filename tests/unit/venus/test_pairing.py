@@ -99,7 +99,7 @@ def test_a_status_has_a_meaning(status: int, why: Refusal) -> None:
 
 
 @pytest.mark.parametrize(
-    ("body", "said"),
+    ("body", "refusal_text"),
     [
         (b"Pairing mode is off\n", "Pairing mode is off"),
         (b'{"error": "Not now"}', "Not now"),
@@ -110,16 +110,16 @@ def test_a_status_has_a_meaning(status: int, why: Refusal) -> None:
         (b"", ""),
     ],
 )
-def test_the_devices_own_reason_is_kept_in_plain_text(body: bytes, said: str) -> None:
+def test_the_devices_own_reason_is_kept_in_plain_text(body: bytes, refusal_text: str) -> None:
     """In one line without markup and control characters."""
-    assert answer(403, body) == Refused(Refusal.CLOSED, 403, said)
+    assert answer(403, body) == Refused(Refusal.CLOSED, 403, refusal_text)
 
 
 def test_a_reason_is_bounded_and_shows_no_secret() -> None:
     """A device may repeat the form that it was sent."""
     found = answer(403, b"x" * 100_000)
     assert isinstance(found, Refused)
-    assert len(found.said) == LONGEST_REASON
+    assert len(found.refusal_text) == LONGEST_REASON
     assert answer(403, b"no: password=sesame", "sesame") == Refused(Refusal.CLOSED, 403)
 
 

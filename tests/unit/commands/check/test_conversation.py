@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bat2influx.commands.bridge_look import PREFIXES_WITHIN
+from bat2influx.commands.bridge_check import PREFIXES_WITHIN
 from bat2influx.commands.check import conversation, device_steps
 from bat2influx.commands.check.conversation import (
     PORTAL_WITHIN,

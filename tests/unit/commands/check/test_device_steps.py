@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bat2influx.commands.check import fleet_look
+from bat2influx.commands.check import fleet_check
 from bat2influx.commands.steps import OK, WRONG, Step
 from bat2influx.failure import Trouble
 from bat2influx.fleet import diagnosis
@@ -173,7 +173,7 @@ def test_a_login_is_printed_without_its_password(monkeypatch: pytest.MonkeyPatch
 
 def a_look(monkeypatch: pytest.MonkeyPatch, *portals: str) -> None:
     """Let these devices be found behind the broker."""
-    monkeypatch.setattr(fleet_look, "fleet_portals", lambda _: [*portals])
+    monkeypatch.setattr(fleet_check, "fleet_portals", lambda _: [*portals])
 
 
 def test_one_device_of_a_fleet_is_checked(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -198,5 +198,5 @@ def test_a_fleet_without_devices_is_reported(monkeypatch: pytest.MonkeyPatch) ->
         session.trouble = LOST  # type: ignore[attr-defined]
         return []
 
-    monkeypatch.setattr(fleet_look, "fleet_portals", lost)
+    monkeypatch.setattr(fleet_check, "fleet_portals", lost)
     assert taken(monkeypatch, HandBroker(), own)[2:] == [wrong("MQTT", LOST)]

@@ -6,7 +6,7 @@ import itertools
 
 import pytest
 
-from bat2influx.commands import bridge_look
+from bat2influx.commands import bridge_check
 from bat2influx.commands.discover import inquiry
 from bat2influx.commands.discover.inquiry import Inquiry, InquiryResult, Target
 from bat2influx.commands.discover.ssdp import Description
@@ -49,7 +49,7 @@ class Asked:
         self.broker = HandBroker(*devices)
         self.said: list[str] = []
         monkeypatch.setattr(inquiry, "Session", self.broker.session)
-        monkeypatch.setattr(bridge_look, "Session", self.broker.session)
+        monkeypatch.setattr(bridge_check, "Session", self.broker.session)
         monkeypatch.setattr(inquiry, "time", self.broker.time)
         self.broker.connect = lambda endpoint: HandLink("TLSv1.3" if endpoint.tls else "")
 

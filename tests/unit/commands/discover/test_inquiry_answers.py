@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bat2influx.commands.bridge_look import PREFIXES_WITHIN
+from bat2influx.commands.bridge_check import PREFIXES_WITHIN
 from bat2influx.commands.discover import inquiry
 from bat2influx.commands.discover.inquiry import MAX_PORTALS, Target
 from bat2influx.commands.discover.ssdp import Description

@@ -105,14 +105,14 @@ def test_a_device_that_does_not_respond_is_shown(changes: dict[str, Any], late: 
     device, shown = watched(**changes)
     shown.take(100.0)
     shown.take(100.0 + late)
-    assert [fact.level for fact in facts(shown, 100.0 + late)] == [Level.WELL]
+    assert [fact.level for fact in facts(shown, 100.0 + late)] == [Level.OK]
     (fact,) = facts(shown, 100.5 + late)
     assert (fact.level, fact.cause) == (Level.WRONG, "silence")
     text = facts(shown, 100.0 + late)[0].text
     assert fact.text == f"{text}, but no message for {0.5 + late:.0f} s"
     device.messages += 1
     shown.take(101.0 + late)
-    assert [each.level for each in facts(shown, 101.0 + late)] == [Level.WELL]
+    assert [each.level for each in facts(shown, 101.0 + late)] == [Level.OK]
 
 
 def test_a_device_that_is_not_polled_is_not_late() -> None:
@@ -121,10 +121,10 @@ def test_a_device_that_is_not_polled_is_not_late() -> None:
     shown.take(0.0)
     device.state = State.WAITING
     shown.take(50.0)
-    assert [fact.level for fact in facts(shown, 60.0)] == [Level.WELL]
+    assert [fact.level for fact in facts(shown, 60.0)] == [Level.OK]
     device.state = State.POLLING
     shown.take(100.0)
-    assert [fact.level for fact in facts(shown, 105.0)] == [Level.WELL]
+    assert [fact.level for fact in facts(shown, 105.0)] == [Level.OK]
     assert [fact.level for fact in facts(shown, 105.5)] == [Level.WRONG]
 
 

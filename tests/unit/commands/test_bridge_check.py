@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from bat2influx.commands import bridge_look
-from bat2influx.commands.bridge_look import (
+from bat2influx.commands import bridge_check
+from bat2influx.commands.bridge_check import (
     MOST_READS,
     PREFIXES_WITHIN,
     READ_WITHIN,
@@ -34,7 +34,7 @@ def session(broker: HandBroker, prefix: str = "") -> HandSession:
 
 def looked(monkeypatch: pytest.MonkeyPatch, broker: HandBroker, prefix: str = "") -> list[str]:
     """Return the prefixes that are found by a session with `prefix`."""
-    monkeypatch.setattr(bridge_look, "Session", broker.session)
+    monkeypatch.setattr(bridge_check, "Session", broker.session)
     return [*prefixes_of(session(broker, prefix))]  # type: ignore[arg-type]
 
 

@@ -28,8 +28,8 @@ def prefixes_of(session: Session, portal: str = "") -> tuple[str, ...]:
     endpoint = session.endpoint
     search = PrefixSearch(endpoint.prefix)
 
-    def see(message: Message) -> bool:
-        search.see(message.topic, message.payload)
+    def handle(message: Message) -> bool:
+        search.process(message.topic, message.payload)
         return False
 
     with closing(Session(replace(endpoint, prefix=""))) as look:
@@ -37,7 +37,7 @@ def prefixes_of(session: Session, portal: str = "") -> tuple[str, ...]:
             return ()
         for topic in ELSEWHERE:
             look.connection.subscribe([topic], optional=True)
-        look.until(see, PREFIXES_WITHIN)
+        look.until(handle, PREFIXES_WITHIN)
     return search.prefixes(portal)
 
 
@@ -54,7 +54,7 @@ def answering(session: Session, leaves: Mapping[str, Collection[str]]) -> set[st
     }
     there: set[str] = set()
 
-    def see(message: Message) -> bool:
+    def handle(message: Message) -> bool:
         portal = None if message.retain else answers.get(message.topic)
         if portal is not None and message.payload:
             there.add(portal)
@@ -63,5 +63,5 @@ def answering(session: Session, leaves: Mapping[str, Collection[str]]) -> set[st
     if answers and not session.subscribe(answers):
         for topic in answers:
             session.publish(f"R{topic[1:]}")
-        session.until(see, READ_WITHIN)
+        session.until(handle, READ_WITHIN)
     return there
