@@ -16,7 +16,7 @@ from bat2influx.venus.prefixes import ELSEWHERE, PrefixSearch
 
 PREFIXES_WITHIN = 2.0  # s; retained messages arrive at once
 READ_WITHIN = 5.0  # s to wait for the answer to a read; a busy device answers late
-MOST_READS = 3  # leaves of one device: one may belong to a service that hangs
+MAX_READS = 3  # leaves of one device: one may belong to a service that hangs
 
 
 def prefixes_of(session: Session, portal: str = "") -> tuple[str, ...]:
@@ -50,7 +50,7 @@ def answering(session: Session, leaves: Mapping[str, Collection[str]]) -> set[st
     answers = {
         f"N/{portal}/{leaf}": portal
         for portal, own in leaves.items()
-        for leaf in [*dict.fromkeys(own)][:MOST_READS]
+        for leaf in [*dict.fromkeys(own)][:MAX_READS]
     }
     there: set[str] = set()
 

@@ -31,7 +31,7 @@ from bat2influx.influx.lineprotocol import stamp_of
 
 ROW_LINES = 1_800  # in a row at most; 200 s of nine values
 ROW_TEXT = 128 * 1024  # bytes of text in a row of several lines, at most
-MOST_UNPACKED = 2 * ROW_TEXT  # bytes of an unpacked row; timestamps may become longer later
+MAX_UNPACKED = 2 * ROW_TEXT  # bytes of an unpacked row; timestamps may become longer later
 _LEVEL = 6
 _MARK = b"\x02"
 _HEAD = 3  # bytes before the stream
@@ -60,7 +60,7 @@ def packed(lines: Sequence[bytes]) -> bytes:
         raise LineError("a line contains a newline")
     if not text:
         raise LineError("a line is empty")
-    if len(text) > MOST_UNPACKED - 2 * len(lines) or len(lines) > ROW_LINES:
+    if len(text) > MAX_UNPACKED - 2 * len(lines) or len(lines) > ROW_LINES:
         return text
     stream = zlib.compressobj(_LEVEL, zlib.DEFLATED, -zlib.MAX_WBITS)
     deflated = stream.compress(_split(lines)) + stream.flush()
@@ -72,13 +72,13 @@ def packed(lines: Sequence[bytes]) -> bytes:
 def unpacked(stored: bytes) -> list[bytes]:
     """Return the lines of a stored form. Raises DamagedError.
 
-    Whatever the bytes are, the memory is bounded by MOST_UNPACKED.
+    Whatever the bytes are, the memory is bounded by MAX_UNPACKED.
     """
     if not stored.startswith(_MARK):
         return stored.split(b"\n")
     stream = zlib.decompressobj(-zlib.MAX_WBITS)
     try:
-        text = stream.decompress(stored[_HEAD:], MOST_UNPACKED)
+        text = stream.decompress(stored[_HEAD:], MAX_UNPACKED)
     except zlib.error as error:
         raise DamagedError(f"a row cannot be unpacked: {error}") from error
     lines = count(stored)

@@ -37,8 +37,8 @@ from bat2influx.delivery.disk_pages import QUEUED_COLUMNS, SIZE, Read, Record
 from bat2influx.delivery.disk_rows import DiskRow, unpack
 from bat2influx.delivery.disk_wal import Frames, read_wal
 
-_MOST_PAGES = 1 << 22  # of a file according to its WAL, 16 GiB
-_MOST_SUSPECTS = 10_000  # rows with a wrong checksum whose numbers are remembered
+_MAX_PAGES = 1 << 22  # of a file according to its WAL, 16 GiB
+_MAX_SUSPECTS = 10_000  # rows with a wrong checksum whose numbers are remembered
 
 
 class Rank(IntEnum):
@@ -83,7 +83,7 @@ class Pages:
             self._frames, self._usable = wal.frames, wal.usable
         usable = range(self._usable)
         sizes = (self._frames[n].size for n in usable if self._frames[n].good)
-        most = max(self._count + self._usable, min(max(sizes, default=0), _MOST_PAGES))
+        most = max(self._count + self._usable, min(max(sizes, default=0), _MAX_PAGES))
         numbers = (self._frames.numbers[n] for n in usable)
         last = max((number for number in numbers if number <= most), default=0)
         self._newest.frombytes(bytes(4 * (last + 1)))
@@ -196,7 +196,7 @@ class Table:
             row = _row(record)
         except DamagedError:
             stored = record.columns[2]
-            if rank is Rank.LIVE and isinstance(stored, bytes) and len(self._ends) < _MOST_SUSPECTS:
+            if rank is Rank.LIVE and isinstance(stored, bytes) and len(self._ends) < _MAX_SUSPECTS:
                 end = record.number + count(stored)
                 if record.number < end <= record.number + ROW_LINES:
                     self._starts[end], self._ends[record.number] = record.number, end

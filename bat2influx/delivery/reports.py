@@ -19,7 +19,7 @@ from bat2influx.service.journal import DampedEpisode, Episode, event
 
 log = logging.getLogger(__name__)
 
-MOST_REASONS = 100  # of rejected lines, each logged once
+MAX_REASONS = 100  # of rejected lines, each logged once
 
 
 class Reports:
@@ -66,7 +66,7 @@ class Reports:
         """Log the first line of each reason."""
         for row in lines:
             cause = row.reason
-            if cause not in self._reasons and len(self._reasons) < MOST_REASONS:
+            if cause not in self._reasons and len(self._reasons) < MAX_REASONS:
                 self._reasons.add(cause)
                 text = "value rejected by the database and quarantined (%s): %s%s"
                 line = row.line.decode("utf-8", "replace")

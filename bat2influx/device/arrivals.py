@@ -25,11 +25,11 @@ from typing import NamedTuple
 
 from bat2influx.device.services import Place
 from bat2influx.mqtt.connection import Connection
-from bat2influx.venus.protocol import MOST_PLACES, is_instance
+from bat2influx.venus.protocol import MAX_SERVICES, is_instance
 
 COLLECT = 1.0  # s; services that start together appear within it; later ones are another arrival
 EXAMINE = 1.0  # s; a device answers within milliseconds
-MOST_AT_ONCE = 20  # services that are examined together, each with a read and some thirty topics
+MAX_AT_ONCE = 20  # services that are examined together, each with a read and some thirty topics
 
 
 class State(Enum):
@@ -111,7 +111,7 @@ class Arrivals:
         if not payload:
             for places in (self.there, self._new, self._batch):
                 places.discard(place)
-        elif place not in self.there and len(self.there) < MOST_PLACES:
+        elif place not in self.there and len(self.there) < MAX_SERVICES:
             self.there.add(place)
             self._new.add(place)
             if self.state is State.WATCHING:
@@ -129,7 +129,7 @@ class Arrivals:
             return None
         if self.state is State.COLLECTING:
             self._new.difference_update(known)
-            self._batch = {*sorted(self._new)[:MOST_AT_ONCE]}
+            self._batch = {*sorted(self._new)[:MAX_AT_ONCE]}
             self._new -= self._batch
             if self._examine(connection):
                 self._enter(State.EXAMINING, now + EXAMINE)

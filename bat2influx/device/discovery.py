@@ -326,12 +326,12 @@ class Discovery:
 
     def _add(self, service: str, instances: Collection[int], kept: tuple[int, ...]) -> None:
         """Add these instances of a service to those in `kept`, up to the limit."""
-        new = sorted({*instances} - {*kept})[: protocol.MOST_PLACES - len(kept)]
+        new = sorted({*instances} - {*kept})[: protocol.MAX_SERVICES - len(kept)]
         self.found[service] = tuple(sorted((*kept, *new)))
 
     def _note_present(self, leaves: Collection[str], kept: frozenset[str]) -> None:
         """Add these optional paths to those in `kept`, up to the limit."""
-        new = sorted({*leaves} - kept)[: protocol.MOST_LEAVES - len(kept)]
+        new = sorted({*leaves} - kept)[: protocol.MAX_LEAVES - len(kept)]
         self.present = kept.union(new)
 
     def _settle_on(self, service: str, instances: set[int], portal: str) -> None:

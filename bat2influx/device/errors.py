@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 
 from bat2influx.failure import Trouble
-from bat2influx.printable import MOST_NAMED, some, span
+from bat2influx.printable import MAX_NAMED, some, span
 from bat2influx.venus import examples
 
 RETRYING = "retrying automatically"
@@ -136,7 +136,7 @@ def _cause(kind: str, names: Collection[str]) -> str:
 
     Otherwise a device with a thousand services could cause a new cause every second.
     """
-    return f"{kind} {', '.join(names) if len(names) <= MOST_NAMED else 'many'}"
+    return f"{kind} {', '.join(names) if len(names) <= MAX_NAMED else 'many'}"
 
 
 def fields_null(host: str, names: Sequence[str]) -> Trouble:

@@ -135,7 +135,7 @@ class PortalSearch:
         portal = protocol.portal_of(topic) if self.listing else None
         if portal is None:
             return False
-        room = portal == self.portal or len(self._listed) < protocol.MOST_PORTALS
+        room = portal == self.portal or len(self._listed) < protocol.MAX_LISTED_PORTALS
         if room and protocol.names_device(payload):
             self._listed.add(portal)
         return True

@@ -21,11 +21,11 @@ from bat2influx.device.plan import SYSTEM, Plan
 from bat2influx.device.presence import Presence
 from bat2influx.device.services import Place, ServiceState
 from bat2influx.failure import Trouble
-from bat2influx.printable import MOST_NAMED, some
+from bat2influx.printable import MAX_NAMED, some
 from bat2influx.reading import NS
 from bat2influx.service.journal import DampedEpisode
 from bat2influx.venus import examples
-from bat2influx.venus.protocol import MOST_LEAVES, NoValue
+from bat2influx.venus.protocol import MAX_LEAVES, NoValue
 
 log = logging.getLogger(__name__)
 
@@ -68,7 +68,7 @@ class Problems:
             self._void = {
                 topic: since for topic, since in self._void.items() if topic in plan.fields
             }
-            if len(self._filled) + len(self._kind) > MOST_LEAVES:  # instances change
+            if len(self._filled) + len(self._kind) > MAX_LEAVES:  # instances change
                 self._filled &= plan.fields.keys()
                 self._kind = {topic: self._kind[topic] for topic in self._void}
 
@@ -223,7 +223,7 @@ class Problems:
 
 def _topics(topics: Sequence[str]) -> str:
     """Return the topics for a journal field: as many as the text names."""
-    return " ".join(topics[:MOST_NAMED])
+    return " ".join(topics[:MAX_NAMED])
 
 
 def _since(then_ns: int, now_ns: int) -> str:

@@ -38,7 +38,7 @@ log = logging.getLogger(__name__)
 
 FORMAT = 1
 MAX_FILE = 256 * 1024  # bytes
-MOST_NAMED = 3  # invalid entries in a message
+MAX_NAMED = 3  # invalid entries in a message
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,8 +127,8 @@ class RememberedDevices:
             self._warn("is damaged or has another version")
             return {}
         if odd:
-            named = ", ".join(plain(key) for key in odd[:MOST_NAMED])
-            more = f" and {len(odd) - MOST_NAMED} more" if len(odd) > MOST_NAMED else ""
+            named = ", ".join(plain(key) for key in odd[:MAX_NAMED])
+            more = f" and {len(odd) - MAX_NAMED} more" if len(odd) > MAX_NAMED else ""
             self._warn(f"has invalid entries, which are ignored ({named}{more})")
         return found
 

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from bat2influx.config.settings import Battery
 from bat2influx.device.source import Census
 from bat2influx.failure import Trouble
-from bat2influx.fleet.keepalive import MOST_DEVICES
+from bat2influx.fleet.keepalive import MAX_DEVICES
 from bat2influx.service.journal import Episode
 
 log = logging.getLogger(__name__)
@@ -135,8 +135,8 @@ def too_many(host: str, devices: int, memory: int, config: str) -> Trouble:
     what = f"{host} has more devices or topics than max_memory in {config} has room for"
     what += f" ({memory / 1e6:,.0f} MB: {devices:,} devices with their topics)"
     how = "Raise max_memory if these devices are yours"
-    if devices >= MOST_DEVICES:
-        what = f"{host} has more than {MOST_DEVICES:,} devices"
+    if devices >= MAX_DEVICES:
+        what = f"{host} has more than {MAX_DEVICES:,} devices"
         how = f"Distribute them over several brokers, or values of topic_prefix in {config}, each"
         how += " with a separate daemon"
     return Trouble("fleet: too many", f"{what}; the others are ignored. {how}")

@@ -23,7 +23,7 @@ from bat2influx.device.source import Census, Source
 from bat2influx.failure import Trouble
 from bat2influx.fleet.diagnosis import ConnectionStatus, Diagnosis
 from bat2influx.fleet.intake import FleetIntake
-from bat2influx.fleet.keepalive import MOST_DEVICES, Keepalives, Pulse
+from bat2influx.fleet.keepalive import MAX_DEVICES, Keepalives, Pulse
 from bat2influx.fleet.memory import Memory
 from bat2influx.fleet.plan import KEEPALIVES, FleetPlan, heartbeat_of, keepalive_of
 from bat2influx.mqtt import errors as mqtt_errors
@@ -223,7 +223,7 @@ class Fleet(Source):
             keepalives_refused=self._keepalive_subscription in connection.declined,
             refused=connection.declined.get(0),
             left_out=self._left_out,
-            full=len(pulses) >= MOST_DEVICES or self._memory.full,
+            full=len(pulses) >= MAX_DEVICES or self._memory.full,
         )
         self._left_out = 0
         self._diagnosis.report(self.census, status, now)
@@ -313,7 +313,7 @@ class Fleet(Source):
         pulses = self._keepalives.pulses
         if pulse := pulses.get(portal):
             return pulse
-        if len(pulses) < MOST_DEVICES and self._memory.reserve_device(portal):
+        if len(pulses) < MAX_DEVICES and self._memory.reserve_device(portal):
             return self._keepalives.add(portal, now)
         self._left_out += 1
         return None

@@ -24,8 +24,8 @@ from collections.abc import Callable, Iterator
 from bat2influx.device.keepalive import KeepaliveKind
 
 EACH_SECOND = 25  # full republishes per second; one may be thousands of messages
-MOST_DEVICES = 100_000  # of one daemon: 3,300 keepalives per second
-MOST_OLD = 1_000  # obsolete entries of the agenda, in addition to one for each device
+MAX_DEVICES = 100_000  # of one daemon: 3,300 keepalives per second
+MAX_OLD = 1_000  # obsolete entries of the agenda, in addition to one for each device
 SUPPRESSED = b"suppress-republish"  # in the payload of a keepalive that brings changes only
 
 
@@ -203,7 +203,7 @@ class Keepalives:
 
     def _check_at(self, pulse: Pulse, at: float) -> None:
         pulse.check_at = at
-        if len(self._agenda) >= 2 * len(self.pulses) + MOST_OLD:  # of removed devices
+        if len(self._agenda) >= 2 * len(self.pulses) + MAX_OLD:  # of removed devices
             self._agenda[:] = [(each.check_at, each.portal) for each in self.pulses.values()]
             heapq.heapify(self._agenda)
         else:

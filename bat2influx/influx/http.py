@@ -19,7 +19,7 @@ from bat2influx.influx import environment
 from bat2influx.influx import errors as influx_errors
 from bat2influx.influx.dialects import Server, identify
 from bat2influx.influx.environment import ProxyError
-from bat2influx.influx.exchange import MOST_BODY, Answer, NoAnswerError, NoHttpError
+from bat2influx.influx.exchange import MAX_BODY, Answer, NoAnswerError, NoHttpError
 from bat2influx.influx.secrets import Mask, mask_of
 from bat2influx.influx.transport import (
     HandshakeError,
@@ -70,7 +70,7 @@ class HttpClient:
         config: str,
         deadline: float = DEADLINE,
         mask: Mask | None = None,
-        most: int = MOST_BODY,
+        most: int = MAX_BODY,
     ) -> None:
         """`config` is the file to name in messages; `deadline` is in s.
 

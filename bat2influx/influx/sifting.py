@@ -19,15 +19,15 @@ from bat2influx.influx.outcome import Outcome, RejectedLine
 from bat2influx.influx.rejects import KnownRejects, field_of
 
 # Requests for one batch: each bad row may take two; the rest of the batch is sent later.
-MOST_REQUESTS = 400
+MAX_REQUESTS = 400
 # Rows rejected alone before any is accepted: with so many the cause is the server, not a row.
 MAX_UNDECIDED_ALONE = 4
 # Rows of one field rejected alone for an unknown reason: then the cause is the field, not a row.
-MOST_ALIKE = 3
+MAX_ALIKE = 3
 # Consecutive batches without an accepted row before that is logged: a bad value that comes alone
 # has to wait for one that is accepted.
-MOST_PASSING = 3
-MOST_SECONDS = 20.0  # for one batch; then others, and a reload, have their turn
+MAX_PASSING = 3
+MAX_SECONDS = 20.0  # for one batch; then others, and a reload, have their turn
 
 
 class Sieve:
@@ -63,7 +63,7 @@ class Sifting:
 
     def next_part(self) -> Sequence[bytes] | None:
         """Return the rows to send next; None if none are left, or a bound is reached."""
-        if not self._parts or self._requests >= MOST_REQUESTS:
+        if not self._parts or self._requests >= MAX_REQUESTS:
             return None
         if not self._any_accepted and self._undecided_alone >= MAX_UNDECIDED_ALONE:
             return None
@@ -136,7 +136,7 @@ class Sifting:
             trouble=trouble or self._why(peer),
             retry_after=retry_after,
             uncertain=uncertain,
-            passing=unproven and self._sieve.unproven < MOST_PASSING,
+            passing=unproven and self._sieve.unproven < MAX_PASSING,
         )
 
     def _why(self, peer: str) -> Trouble | None:
@@ -180,7 +180,7 @@ class Sifting:
             self._undecided_alone += 1
             self._retried[part[0]] = answer
             alike = [line for line in self._retried if field_of(line) == field_of(part[0])]
-            if len(alike) >= MOST_ALIKE:
+            if len(alike) >= MAX_ALIKE:
                 self._learn(part, answer)
         elif self._sieve.known.explains(part, answer):
             self._retried.update(dict.fromkeys(part[:-1], answer))

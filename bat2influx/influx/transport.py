@@ -20,7 +20,7 @@ from bat2influx import __version__
 from bat2influx.config.settings import Influx
 from bat2influx.influx import environment
 from bat2influx.influx.environment import Proxy, ProxyError, basic
-from bat2influx.influx.exchange import MOST_BODY, Answer, exchange
+from bat2influx.influx.exchange import MAX_BODY, Answer, exchange
 from bat2influx.net import resolver
 from bat2influx.net.deadline import Deadline
 from bat2influx.net.tls import Tls, context, fault_of, fingerprint_of, peer_certificate
@@ -127,7 +127,7 @@ class Transport:
     bytes of an answer's body are read.
     """
 
-    def __init__(self, influx: Influx, most: int = MOST_BODY) -> None:
+    def __init__(self, influx: Influx, most: int = MAX_BODY) -> None:
         self.reached = False
         self._most = most
         self._influx = influx

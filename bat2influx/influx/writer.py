@@ -34,7 +34,7 @@ from bat2influx.influx.http import DEADLINE, HttpClient, Reply
 from bat2influx.influx.identity import Identity, databases_in
 from bat2influx.influx.influxql import quote_name
 from bat2influx.influx.outcome import Outcome
-from bat2influx.influx.sifting import MOST_SECONDS, Sieve
+from bat2influx.influx.sifting import MAX_SECONDS, Sieve
 from bat2influx.service.journal import event
 
 __all__ = ["DEADLINE", "Outcome", "Probe", "Writer"]
@@ -117,7 +117,7 @@ class Writer:
         self._http.progress = progress
         if why := self._identity.detect(self._params):
             return Outcome(undecided=list(lines), trouble=why)
-        sifted, end = self._sieve.begin(lines), time.monotonic() + MOST_SECONDS
+        sifted, end = self._sieve.begin(lines), time.monotonic() + MAX_SECONDS
         while time.monotonic() < end and (part := sifted.next_part()) is not None:
             verdict = self._post(part)
             if verdict.answer.meaning is Meaning.NO_DATABASE:

@@ -6,10 +6,10 @@ blocks. Each connection has a new paho client, so that no state outlives it.
 Callbacks only append. Any exception while a packet is read is the peer's fault and ends the
 connection; it must not end the daemon like a bug.
 
-The memory that a peer can fill is bounded: a packet (packets.MOST_BYTES and MOST_ANSWER_BYTES),
-received messages that nobody has taken (BURST, BURST_BYTES; MOST_PAYLOAD of each message), the send
-queue (paho_client.MAX_QUEUED), and packets without acknowledgement (MOST_SUBSCRIPTIONS,
-MOST_UNACKNOWLEDGED).
+The memory that a peer can fill is bounded: a packet (packets.MAX_BYTES and MAX_ANSWER_BYTES),
+received messages that nobody has taken (BURST, BURST_BYTES; MAX_PAYLOAD of each message), the send
+queue (paho_client.MAX_QUEUED), and packets without acknowledgement (MAX_SUBSCRIPTIONS,
+MAX_UNACKNOWLEDGED).
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ CONNACK_TIMEOUT = 10.0  # s; the answer to a wrong password takes up to 6
 KEEPALIVE = 30  # s; missing answers reveal a dead connection long before
 BURST = 500  # packets taken in one step, so that a flood does not delay the ticks
 BURST_BYTES = 1 << 20  # of these packets; after that no more are taken in the same step
-MOST_PAYLOAD = (1 << 16) + 1  # bytes of a message that are kept: a value has 300
-MOST_SUBSCRIPTIONS = 100  # (un)subscribed and not acknowledged; a daemon has three at once
-MOST_UNACKNOWLEDGED = 2_000  # published with QoS 1; one takes some 3 kB in paho
+MAX_PAYLOAD = (1 << 16) + 1  # bytes of a message that are kept: a value has 300
+MAX_SUBSCRIPTIONS = 100  # (un)subscribed and not acknowledged; a daemon has three at once
+MAX_UNACKNOWLEDGED = 2_000  # published with QoS 1; one takes some 3 kB in paho
 ENOUGH_UNACKNOWLEDGED = 1_000  # after that a caller with many messages waits
 LONGEST_REASON = 120  # characters of a broker's reason
 
@@ -235,7 +235,7 @@ class Connection:
             self._checked[mid] = full
             if optional:
                 self._optional.add(mid)
-            if (count := len(self._checked)) > MOST_UNACKNOWLEDGED:
+            if (count := len(self._checked)) > MAX_UNACKNOWLEDGED:
                 self._end(self._not_processing(f"{count:,} messages are not acknowledged"))
 
     def has_room(self) -> bool:
@@ -276,7 +276,7 @@ class Connection:
             case SendQueueFullError():
                 return self._not_processing(str(error))
             case packets.TooLargeError() if self.accepted:
-                return mqtt_errors.too_large(host, str(error), packets.MOST_BYTES)
+                return mqtt_errors.too_large(host, str(error), packets.MAX_BYTES)
             case packets.UnexpectedError() if self.accepted:
                 return mqtt_errors.unexpected(host, str(error))
         what = f"sent data that is not MQTT ({type(error).__name__})"
@@ -303,7 +303,7 @@ class Connection:
 
     def _on_publish(self, head: int, body: bytes | bytearray) -> None:
         topic, payload = packets.publish(body, self.protocol)
-        payload = payload[:MOST_PAYLOAD]
+        payload = payload[:MAX_PAYLOAD]
         self._received_bytes += len(topic) + len(payload)
         self._step_bytes += len(body)  # its properties take time, but no memory
         self._received.append((topic, payload, head & 1, boot_ns()))
@@ -394,6 +394,6 @@ class Connection:
         self.acknowledged.discard(mid)
         self.declined.pop(mid, None)
         self._awaited[mid] = topics
-        if (count := len(self._awaited)) > MOST_SUBSCRIPTIONS:
+        if (count := len(self._awaited)) > MAX_SUBSCRIPTIONS:
             self._end(self._not_processing(f"{count:,} subscriptions are not acknowledged"))
         return mid

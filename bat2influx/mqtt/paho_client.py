@@ -70,7 +70,7 @@ class Client(mqtt.Client):  # type: ignore[misc]
         properties = None
         if self.mqtt_protocol is Protocol.MQTT_5:
             properties = Properties(PacketTypes.CONNECT)
-            properties.MaximumPacketSize = packets.MOST_BYTES
+            properties.MaximumPacketSize = packets.MAX_BYTES
         self.connect(host, port, keepalive, properties=properties)
 
     def limit_keepalive(self, seconds: int) -> None:

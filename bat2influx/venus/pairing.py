@@ -27,7 +27,7 @@ PATH = "/auth/generate-token/"
 ROLE = "bat2influx"
 PAIRING_MODE = 120.0  # s; how long a device's pairing mode lasts
 SINCE = "3.80"  # of Venus OS
-MOST_SECRET = 256  # characters of a user or a password; those of a device have about 40
+MAX_SECRET = 256  # characters of a user or a password; those of a device have about 40
 LONGEST_REASON = 120  # characters of the text of a refusal
 _LONGEST_HOST = 20  # characters of the host's name in the client's name
 
@@ -108,7 +108,7 @@ def _why(status: int) -> Refusal:
 
 
 def _fits(value: object, form_of_it: re.Pattern[str]) -> bool:
-    short = isinstance(value, str) and len(value) <= MOST_SECRET
+    short = isinstance(value, str) and len(value) <= MAX_SECRET
     return short and bool(form_of_it.fullmatch(str(value)))
 
 

@@ -15,7 +15,7 @@ from bat2influx.venus import protocol
 
 # One and two levels, and none for a prefix that is configured by mistake.
 ELSEWHERE = (protocol.PORTALS, f"+/{protocol.PORTALS}", f"+/+/{protocol.PORTALS}")
-MOST_PREFIXES = 8  # kept of one broker: as many as a user can try
+MAX_PREFIXES = 8  # kept of one broker: as many as a user can try
 MAX_PREFIX = 120  # characters
 _SPLIT = re.compile(r"((?:[^/]+/){0,2})(N/[^/]+/system/0/Serial)")
 _ODD = frozenset("+#'\"")
@@ -40,9 +40,9 @@ class PrefixSearch:
         prefix, portal = match[1], protocol.portal_of(match[2])
         if portal is None or prefix == self._own or not _may_be_configured(prefix):
             return
-        if prefix in self.found or len(self.found) < MOST_PREFIXES:
+        if prefix in self.found or len(self.found) < MAX_PREFIXES:
             portals = self.found.setdefault(prefix, [])
-            if portal not in portals and len(portals) < MOST_PREFIXES:
+            if portal not in portals and len(portals) < MAX_PREFIXES:
                 portals.append(portal)
 
     def prefixes(self, portal: str = "") -> tuple[str, ...]:

@@ -73,7 +73,7 @@ def test_more_devices_than_the_limit_of_a_daemon(
 ) -> None:
     """The first ones are read; the excess is reported until there is room again."""
     for module in (fleet_fleet, diagnosis):
-        monkeypatch.setattr(module, "MOST_DEVICES", 3)
+        monkeypatch.setattr(module, "MAX_DEVICES", 3)
     names = [f"c{number}" for number in range(5)]
     with speaker(mosquitto.port) as said, fleet(mosquitto.port, 8.0) as made:
         said.sendall(b"".join(map(serial, names)))

@@ -262,7 +262,9 @@ class Conversation:
         """Hand received messages to the discovery; return False, because they are never enough."""
         for message in self._session.connection.received():
             portal = protocol.portal_of(message.topic)
-            room = len(self._listed) < protocol.MOST_PORTALS or portal == self._discovery.portal
+            room = (
+                len(self._listed) < protocol.MAX_LISTED_PORTALS or portal == self._discovery.portal
+            )
             if portal and room and protocol.names_device(message.payload):
                 self._listed.add(portal)
             self._received.process(message)

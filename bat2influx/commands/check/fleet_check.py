@@ -5,7 +5,7 @@ It requests nothing, and takes no message from daemons that share the work.
 
 from __future__ import annotations
 
-from bat2influx.fleet.keepalive import MOST_DEVICES
+from bat2influx.fleet.keepalive import MAX_DEVICES
 from bat2influx.fleet.plan import FleetPlan, heartbeat_of
 from bat2influx.mqtt.connection import Message
 from bat2influx.mqtt.session import Session
@@ -25,7 +25,7 @@ def fleet_portals(session: Session) -> list[str]:
         if sign and not protocol.names_device(message.payload):
             return bool(responding)
         portal = sign or heartbeat_of(message.topic)
-        if portal and message.payload and len(found) < MOST_DEVICES:
+        if portal and message.payload and len(found) < MAX_DEVICES:
             found[portal] = None
             if not (message.retain or responding):
                 responding.append(portal)

@@ -178,7 +178,7 @@ class Inquiry:
 
         def handle(message: Message) -> bool:
             portal = protocol.portal_of(message.topic)
-            room = len(found) < protocol.MOST_PORTALS
+            room = len(found) < protocol.MAX_LISTED_PORTALS
             if portal and room and protocol.names_device(message.payload):
                 found.add(portal)
             return bool(found)

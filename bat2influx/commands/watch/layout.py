@@ -28,7 +28,7 @@ from bat2influx.commands.watch.text import (
 )
 
 LABEL = 10  # cells of the label before a fact
-MOST_LINES = 3  # lines of a fact
+MAX_LINES = 3  # lines of a fact
 KEYS = "q quits"
 _STYLES = {Level.OK: Style.PLAIN, Level.NOTE: Style.NOTE, Level.WRONG: Style.WRONG}
 
@@ -50,7 +50,7 @@ def lay_out(
     bottom = [_log_entries(fact, width, glyphs) for fact in view.log_entries]
     least = min(len(table), max(1, height // 3)) + 2
     top = [_title(view, width, glyphs)]
-    for most in range(MOST_LINES, 0, -1):
+    for most in range(MAX_LINES, 0, -1):
         top = [top[0], *_facts(facts, width, glyphs, most)]
         if len(top) + least + len(bottom) <= height:
             break

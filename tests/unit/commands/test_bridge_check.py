@@ -6,7 +6,7 @@ import pytest
 
 from bat2influx.commands import bridge_check
 from bat2influx.commands.bridge_check import (
-    MOST_READS,
+    MAX_READS,
     PREFIXES_WITHIN,
     READ_WITHIN,
     answering,
@@ -74,7 +74,7 @@ def test_the_search_ends_when_each_device_has_answered() -> None:
     broker = HandBroker(HandDevice())
     many = [PRODUCT, *(f"vebus/{n}/ProductId" for n in range(9))]
     assert answering(session(broker), {P: many}) == {P}  # type: ignore[arg-type]
-    assert (broker.now, len(broker.published)) == (START, MOST_READS)
+    assert (broker.now, len(broker.published)) == (START, MAX_READS)
     assert answering(session(broker), {}) == set()  # type: ignore[arg-type]
     assert answering(session(broker), {P: []}) == set()  # type: ignore[arg-type]
     assert broker.now == START

@@ -212,7 +212,7 @@ def test_a_very_large_log_is_read_up_to_a_bound(
 ) -> None:
     """SQLite handles the rest."""
     end = commits(log)[2] + 1
-    monkeypatch.setattr(disk_wal, "MOST_FRAMES", end)
+    monkeypatch.setattr(disk_wal, "MAX_FRAMES", end)
     wal = of(log)
     assert (frames(wal), wal.truncated) == ((end, end, end, False), True)
     assert not of(log[: HEADER + end * FRAME]).truncated

@@ -272,15 +272,15 @@ def test_found_answers_of_the_old_device_counted_for_the_one_in_its_place() -> N
 def test_what_a_device_invents_is_limited_over_all_its_surveys() -> None:
     """Different ones each time: the instances and paths that are read do not grow without limit."""
     search = Search(GRID, several=True)
-    for begin in range(0, 3 * protocol.MOST_PLACES, protocol.MOST_PLACES - 1):
+    for begin in range(0, 3 * protocol.MAX_SERVICES, protocol.MAX_SERVICES - 1):
         search.step(SURVEY)
-        numbers = range(begin, begin + protocol.MOST_PLACES - 1)
+        numbers = range(begin, begin + protocol.MAX_SERVICES - 1)
         leaves = [f"grid/{n}/{leaf}" for n in numbers for leaf in ("ProductId", "Ac/Power")]
         search.complete(*leaves)
         search.discovery.check_survey(1e9)
-    assert len(search.discovery.found["grid"]) == protocol.MOST_PLACES
+    assert len(search.discovery.found["grid"]) == protocol.MAX_SERVICES
     search.discovery._note_present({f"grid/{n}/x" for n in range(20_000)}, frozenset("a"))
-    assert len(search.discovery.present) == protocol.MOST_LEAVES
+    assert len(search.discovery.present) == protocol.MAX_LEAVES
 
 
 def test_found_a_reload_ended_the_surveys_of_what_system_may_have() -> None:

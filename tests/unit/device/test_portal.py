@@ -11,7 +11,7 @@ from bat2influx.device import portal
 from bat2influx.device.choice import Choice, UndecidedError
 from bat2influx.device.portal import TABLE, Event, PortalSearch, RateLimit, ResponseMonitor, State
 from bat2influx.device.transitions import follows
-from bat2influx.venus.protocol import MOST_PORTALS, PORTALS
+from bat2influx.venus.protocol import MAX_LISTED_PORTALS, PORTALS
 from tests.unit.device.test_discovery import A, B, Line
 
 C = "d41243aabbcc"
@@ -218,14 +218,14 @@ def test_serials_alone_are_asked_for_and_only_while_devices_are_listed(state: St
 def test_a_broker_that_invents_portal_ids_takes_no_more_memory(state: State) -> None:
     """The number that is kept is limited; it is more than a user can choose from."""
     asked = reached(state)
-    asked.come(*(f"made-up-{number}" for number in range(MOST_PORTALS + 5)))
-    assert len(asked.search._listed) == MOST_PORTALS
+    asked.come(*(f"made-up-{number}" for number in range(MAX_LISTED_PORTALS + 5)))
+    assert len(asked.search._listed) == MAX_LISTED_PORTALS
 
 
 def test_however_many_there_are_this_device_is_detected() -> None:
     """Otherwise the report would say that others are there instead."""
     asked = reached(State.LISTING)
-    asked.come(*(f"made-up-{number}" for number in range(MOST_PORTALS)), A)
+    asked.come(*(f"made-up-{number}" for number in range(MAX_LISTED_PORTALS)), A)
     assert not asked.confirm()
     assert not asked.confirm()
     assert asked.search.state is State.KNOWN

@@ -13,7 +13,7 @@ from bat2influx.device.problems import Problems
 from bat2influx.device.wanted import Wanted
 from bat2influx.mqtt.connection import Message
 from bat2influx.reading import NS
-from bat2influx.venus.protocol import MOST_LEAVES, Field, NoValue, parse_field
+from bat2influx.venus.protocol import MAX_LEAVES, Field, NoValue, parse_field
 
 W = 120.0
 P = "c0619ab1c2d3"
@@ -335,4 +335,4 @@ def test_topics_that_are_read_no_more_are_forgotten() -> None:
         for topic in plan.fields:
             minute.absence.void(topic, NoValue.NULL, 0.0)
             minute.absence.filled(topic)
-    assert len(minute.absence._filled) + len(minute.absence._kind) <= MOST_LEAVES + 2 * 1000
+    assert len(minute.absence._filled) + len(minute.absence._kind) <= MAX_LEAVES + 2 * 1000

@@ -13,7 +13,7 @@ from bat2influx.config.settings import Battery
 from bat2influx.device.source import Census
 from bat2influx.failure import Trouble
 from bat2influx.fleet.diagnosis import ConnectionStatus, Diagnosis
-from bat2influx.fleet.keepalive import MOST_DEVICES
+from bat2influx.fleet.keepalive import MAX_DEVICES
 from bat2influx.service.events import message_id
 from bat2influx.venus.units import DEFAULT_FIELDS
 
@@ -109,12 +109,12 @@ def test_devices_that_do_not_respond_are_reported_but_no_trouble(
 
 def test_a_device_beyond_the_limit_is_reported_until_there_is_room(reports: Reports) -> None:
     """A Look without a message of such a device is no end while there is no room."""
-    full = Census(MOST_DEVICES, ())
+    full = Census(MAX_DEVICES, ())
     (warning,) = reports.see(BEGUN, full, left_out=1, full=True)
     assert f"{HOST} has more than 100,000 devices; the others are ignored" in warning
     assert reports.see(BEGUN + 5, full, full=True) == []
     assert reports.cause == "fleet: too many"
-    assert reports.see(BEGUN + 10, Census(MOST_DEVICES - 1, ())) == [
+    assert reports.see(BEGUN + 10, Census(MAX_DEVICES - 1, ())) == [
         f"INFO: there is room for every device at {HOST}, after 10 s"
     ]
     assert not reports.cause

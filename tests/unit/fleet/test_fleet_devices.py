@@ -191,7 +191,7 @@ def test_a_removed_device_that_responds_again_is_a_new_one(make: Make) -> None:
 def bounded(make: Make, patch: pytest.MonkeyPatch) -> SteppedFleet:
     """Have two devices, and room for no more."""
     for module in (fleet_module, diagnosis):
-        patch.setattr(module, "MOST_DEVICES", 2)
+        patch.setattr(module, "MAX_DEVICES", 2)
     return with_devices(make(), A, B)
 
 

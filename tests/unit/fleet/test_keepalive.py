@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bat2influx.device.keepalive import KeepaliveKind
-from bat2influx.fleet.keepalive import EACH_SECOND, MOST_OLD, Keepalives
+from bat2influx.fleet.keepalive import EACH_SECOND, MAX_OLD, Keepalives
 from bat2influx.venus.protocol import full_keepalive, keepalive
 
 W = 120.0
@@ -266,7 +266,7 @@ def test_devices_that_come_and_go_leave_few_entries_of_the_agenda() -> None:
     for number in range(5_000):
         keepalives.add(f"c{number}", 0.001 * number)
         keepalives.remove(f"c{number}")
-        assert len(keepalives._agenda) <= MOST_OLD + 4
+        assert len(keepalives._agenda) <= MAX_OLD + 4
     assert "stays" in {portal for portal, _ in keepalives.next(6.0)}
 
 

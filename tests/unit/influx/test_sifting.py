@@ -11,7 +11,7 @@ import pytest
 from bat2influx.failure import Backoff, Trouble
 from bat2influx.influx.answers import Answer, Kind, Meaning
 from bat2influx.influx.outcome import Outcome, RejectedLine
-from bat2influx.influx.sifting import MOST_REQUESTS, Sieve
+from bat2influx.influx.sifting import MAX_REQUESTS, Sieve
 from tests.support.writing import lines, mixed
 
 PEER = "InfluxDB at db:8086"
@@ -181,7 +181,7 @@ def test_one_batch_takes_a_bounded_number_of_requests() -> None:
     batch = lines(count=2000)
     bad = {*batch[::2]}
     outcome, requests = sift(lambda part: BAD if bad & {*part} else STORED, batch)
-    assert len(requests) == MOST_REQUESTS
+    assert len(requests) == MAX_REQUESTS
     assert outcome.trouble is None
     assert outcome.accepted > 50
     assert len(outcome.rejected) > 50

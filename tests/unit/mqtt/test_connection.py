@@ -277,7 +277,7 @@ def test_a_large_payload_is_cut(pair: PAIR) -> None:
         connection.step(readable=True, writable=False)
         assert not connection.trouble
     (message,) = connection.received()
-    assert message.payload == b"x" * mqtt_connection.MOST_PAYLOAD
+    assert message.payload == b"x" * mqtt_connection.MAX_PAYLOAD
     assert decode(message.payload) is NoValue.TOO_LONG
 
 
@@ -345,7 +345,7 @@ def test_messages_without_an_acknowledgement_are_bounded(
 ) -> None:
     """Above the first limit callers wait; above the second the connection ends."""
     monkeypatch.setattr(mqtt_connection, "ENOUGH_UNACKNOWLEDGED", 3)
-    monkeypatch.setattr(mqtt_connection, "MOST_UNACKNOWLEDGED", 5)
+    monkeypatch.setattr(mqtt_connection, "MAX_UNACKNOWLEDGED", 5)
     connection = opened(pair)
     for number in range(5):
         assert connection.has_room() == (number < 3)
@@ -365,7 +365,7 @@ def test_subscriptions_without_an_acknowledgement_are_bounded(
     pair: PAIR, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Unsubscribed topics count, too."""
-    monkeypatch.setattr(mqtt_connection, "MOST_SUBSCRIPTIONS", 3)
+    monkeypatch.setattr(mqtt_connection, "MAX_SUBSCRIPTIONS", 3)
     connection = opened(pair)
     connection.subscribe(["a"])
     connection.unsubscribe(["a"])

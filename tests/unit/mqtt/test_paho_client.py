@@ -15,7 +15,7 @@ from bat2influx.mqtt.link import Link
 from bat2influx.mqtt.packets import (
     CONNACK,
     DISCONNECT,
-    MOST_BYTES,
+    MAX_BYTES,
     PUBACK,
     SUBACK,
     UNSUBACK,
@@ -120,7 +120,7 @@ def test_found_pings_of_a_broker_filled_the_queue(talk: Talk) -> None:
     assert not talk.client.want_write()
 
 
-@pytest.mark.parametrize("size", [MOST_BYTES + 1, 150_000_000])
+@pytest.mark.parametrize("size", [MAX_BYTES + 1, 150_000_000])
 def test_found_a_large_message_was_stored_before_its_size_was_checked(
     talk: Talk, size: int
 ) -> None:
@@ -134,24 +134,24 @@ def test_found_a_large_message_was_stored_before_its_size_was_checked(
 
 def test_the_largest_packet_is_accepted(talk: Talk) -> None:
     """The bound includes the fixed header, as the announced one does."""
-    head = b"\x31" + length(MOST_BYTES - 4)
+    head = b"\x31" + length(MAX_BYTES - 4)
     talk.peer.setblocking(False)
-    data = memoryview(head + b"\0\x01t" + bytes(MOST_BYTES - len(head) - 3))
-    assert len(data) == MOST_BYTES
+    data = memoryview(head + b"\0\x01t" + bytes(MAX_BYTES - len(head) - 3))
+    assert len(data) == MAX_BYTES
     while data:
         with suppress(BlockingIOError):
             data = data[talk.peer.send(data) :]
         assert talk.client.loop_read() == SUCCESS
     while not talk.taken:
         assert talk.client.loop_read() == SUCCESS
-    assert len(talk.taken[0][1]) == MOST_BYTES - len(head)
+    assert len(talk.taken[0][1]) == MAX_BYTES - len(head)
 
 
 def test_with_mqtt_5_the_broker_withholds_packets_that_are_too_large(
     talk: Talk, protocol: Protocol
 ) -> None:
     """The CONNECT has the bound as its Maximum Packet Size; 3.1.1 has no such property."""
-    announced = b"\x27" + MOST_BYTES.to_bytes(4, "big")
+    announced = b"\x27" + MAX_BYTES.to_bytes(4, "big")
     assert (announced in talk.hello) == (protocol is NEW)
 
 

@@ -19,10 +19,10 @@ from bat2influx.service.journal import (
     LASTING,
     LONGEST_ENTRY,
     LONGEST_TRACEBACK,
+    MAX_CAUSES,
+    MAX_PER_MINUTE,
     MAX_RECOVERIES,
     MINUTE,
-    MOST_A_MINUTE,
-    MOST_CAUSES,
     REMIND,
     RETURNS,
     DampedEpisode,
@@ -364,13 +364,13 @@ class TestBounds:
     ) -> None:
         """So many causes are logged, and a few more; only the first are stored."""
         episode = Episode(logging.getLogger("test"))
-        for number in range(50 * MOST_CAUSES):
-            episode.failed(Trouble(f"missing: {number}", "x"), number * MINUTE / 50 / MOST_CAUSES)
-        for number in range(50 * MOST_CAUSES):
+        for number in range(50 * MAX_CAUSES):
+            episode.failed(Trouble(f"missing: {number}", "x"), number * MINUTE / 50 / MAX_CAUSES)
+        for number in range(50 * MAX_CAUSES):
             episode.failed(Trouble(f"again: {number}", "x"), (1 + number) * MINUTE)
-        assert len(episode._causes) == MOST_CAUSES
+        assert len(episode._causes) == MAX_CAUSES
         reminders = [each for each in caplog.messages if "still" in each]
-        assert len(caplog.messages) - len(reminders) == MOST_CAUSES + RETURNS
+        assert len(caplog.messages) - len(reminders) == MAX_CAUSES + RETURNS
 
     def test_entries_per_minute_are_bounded_and_the_latest_cause_follows(
         self, caplog: pytest.LogCaptureFixture
@@ -379,7 +379,7 @@ class TestBounds:
         episode = Episode(logging.getLogger("test"))
         for second in range(50):
             episode.failed(Trouble(f"cause {second}", f"text {second}"), float(second))
-        assert caplog.messages == [f"text {second}" for second in range(MOST_A_MINUTE)]
+        assert caplog.messages == [f"text {second}" for second in range(MAX_PER_MINUTE)]
         caplog.clear()
         for second in range(50, 200):
             episode.failed(Trouble("cause 49", "text 49"), float(second))
@@ -395,9 +395,9 @@ class TestBounds:
             episode.failed(ABSENT, number / 10)
             episode.recovered("it is back", number / 10 + 0.05)
         levels = [record.levelname for record in caplog.records]
-        assert levels == ["WARNING", "INFO"] * MOST_A_MINUTE
+        assert levels == ["WARNING", "INFO"] * MAX_PER_MINUTE
         episode.failed(ABSENT, MINUTE)
-        assert len(caplog.records) == 2 * MOST_A_MINUTE + 1
+        assert len(caplog.records) == 2 * MAX_PER_MINUTE + 1
 
 
 class TestDampedEpisode:

@@ -6,7 +6,7 @@ import pytest
 from paho.mqtt.client import topic_matches_sub
 
 from bat2influx.config import checks
-from bat2influx.venus.prefixes import ELSEWHERE, MAX_PREFIX, MOST_PREFIXES, PrefixSearch
+from bat2influx.venus.prefixes import ELSEWHERE, MAX_PREFIX, MAX_PREFIXES, PrefixSearch
 
 P, OTHER = "c0619ab1c2d3", "0a1b2c3d4e5f"
 SERIAL = b'{"value":"c0619ab1c2d3"}'
@@ -79,8 +79,8 @@ def test_the_device_that_is_configured_counts_before_others() -> None:
 def test_a_broker_that_invents_prefixes_takes_no_more_memory() -> None:
     """The numbers of prefixes and of devices below each are limited."""
     search = PrefixSearch()
-    for number in range(5 * MOST_PREFIXES):
+    for number in range(5 * MAX_PREFIXES):
         search.process(f"home/N/p{number}/system/0/Serial", SERIAL)
         search.process(f"made-up-{number}/N/{P}/system/0/Serial", SERIAL)
-    assert len(search.found) == MOST_PREFIXES
-    assert len(search.found["home/"]) == MOST_PREFIXES
+    assert len(search.found) == MAX_PREFIXES
+    assert len(search.found["home/"]) == MAX_PREFIXES

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from bat2influx.device.plan import Plan
 from bat2influx.venus.protocol import (
+    MAX_LEAVES,
     MAX_PAYLOAD,
-    MOST_LEAVES,
-    MOST_PLACES,
+    MAX_SERVICES,
     Field,
     InstanceSearch,
     NoValue,
@@ -332,14 +332,14 @@ def test_where_an_inverter_is_looked_for_all_services_are_seen() -> None:
     assert not search.process(f"N/{PORTAL}/battery/512/Soc", b'{"value":1}')
     assert search.places == {("battery", 512), ("solarcharger", 288)}
     assert search.found == {"vebus": set()}
-    for number in range(MOST_LEAVES + 10):
+    for number in range(MAX_LEAVES + 10):
         search.process(f"N/{PORTAL}/tank/{number}/ProductId", b'{"value":1}')
-    assert len(search.places) == MOST_PLACES
+    assert len(search.places) == MAX_SERVICES
     assert not search.present, "what is not wanted"
-    for number in range(MOST_LEAVES + 10):
+    for number in range(MAX_LEAVES + 10):
         search.process(f"N/{PORTAL}/vebus/{number}/ProductId", b'{"value":1}')
-    assert len(search.found["vebus"]) == MOST_PLACES
-    assert len(search.present) == MOST_LEAVES
+    assert len(search.found["vebus"]) == MAX_SERVICES
+    assert len(search.present) == MAX_LEAVES
     other = InstanceSearch(PORTAL, ["grid"], "mine")
     assert not other.process(f"N/{PORTAL}/battery/512/ProductId", b'{"value":1}')
 

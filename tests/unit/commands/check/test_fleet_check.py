@@ -53,7 +53,7 @@ def test_the_number_of_devices_is_bounded(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """As many are found as a daemon reads."""
-    monkeypatch.setattr(fleet_check, "MOST_DEVICES", 2)
+    monkeypatch.setattr(fleet_check, "MAX_DEVICES", 2)
     broker = HandBroker(HandDevice(C), HandDevice(B), HandDevice(A))
     assert len(look(broker)) == 2
 
