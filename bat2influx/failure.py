@@ -20,7 +20,7 @@ class Backoff(Enum):
     STARTING = (5.0, 5.0)  # rejected, after a login that has worked: the device may be booting
     LOGIN = (35.0, 60.0)  # rejected: people must act, and a device locks frequent attempts out
     CERTIFICATE = (5.0, 30.0)  # not trusted: people must act, and attempts lock nothing out
-    BROKEN_RULES = (5.0, 45.0)  # of MQTT, by the broker or a client of it: people must act, mostly
+    PROTOCOL_ERROR = (5.0, 45.0)  # of MQTT, by the broker or another client: people must act
     DATABASE = (0.25, 15.0)
     DATABASE_LOGIN = (5.0, 60.0)
     ROWS = (1.0, 5.0)  # the database works, and rejects some points only
@@ -39,15 +39,15 @@ def delay(backoff: Backoff, attempt: int, random: float) -> float:
 class Trouble(NamedTuple):
     """A failure of a peer: `cause` is its short name; `what` says what is wrong and what to do.
 
-    `meanwhile` is what the daemon does until then, if that is not obvious.
+    `effect` is what the daemon does until then, if that is not obvious.
     """
 
     cause: str
     what: str
     backoff: Backoff = Backoff.BROKER
-    meanwhile: str = ""
+    effect: str = ""
 
     @property
     def text(self) -> str:
         """The message of the daemon."""
-        return f"{self.what}; {self.meanwhile}" if self.meanwhile else self.what
+        return f"{self.what}; {self.effect}" if self.effect else self.what

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-MOST_NAMED = 20  # of untrusted names, of which there may be a thousand
+MAX_NAMED = 20  # of untrusted names, of which there may be a thousand
 
 
 def some(names: Sequence[object], between: str = ", ") -> str:
-    """Return the first MOST_NAMED of `names` as text, and the number of the others."""
-    others = len(names) - MOST_NAMED
+    """Return the first MAX_NAMED of `names` as text, and the number of the others."""
+    others = len(names) - MAX_NAMED
     if others > 0:
-        return f"{between.join(map(str, names[:MOST_NAMED]))} and {others:,} others"
+        return f"{between.join(map(str, names[:MAX_NAMED]))} and {others:,} others"
     return between.join(map(str, names))
 
 

@@ -38,7 +38,7 @@ def stored_secrets(path: Path, root: Path = Path("/")) -> Mapping[str, Path]:
         return {}
 
 
-def unseen_secrets(
+def unreadable_secrets(
     settings: Settings,
     environment: Mapping[str, str],
     root: Path = Path("/"),

@@ -93,7 +93,7 @@ def _staged(change: FileChange, afterwards: ExitStack) -> tuple[Path, Path | Non
         new = Path(name)
         afterwards.callback(new.unlink, missing_ok=True)
         with os.fdopen(descriptor, "wb") as file:
-            _dress(descriptor, change)
+            _set_permissions(descriptor, change)
             file.write(change.after)
             file.flush()
             os.fsync(descriptor)
@@ -107,7 +107,7 @@ def _staged(change: FileChange, afterwards: ExitStack) -> tuple[Path, Path | Non
     return new, old
 
 
-def _dress(descriptor: int, change: FileChange) -> None:
+def _set_permissions(descriptor: int, change: FileChange) -> None:
     """Set the owner and the mode of a new file."""
     if change.before is not None and not change.private:
         found = change.path.lstat()

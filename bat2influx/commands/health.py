@@ -67,11 +67,11 @@ def register(parser: argparse.ArgumentParser) -> None:
     parser.epilog = EXAMPLES
     parser.add_argument("--json", action="store_true", help=json_lines.OPTION)
     parser.set_defaults(
-        function=lambda options: tell(options.config, os.environ, as_json=options.json)
+        function=lambda options: report_health(options.config, os.environ, as_json=options.json)
     )
 
 
-def tell(config: Path, environment: Mapping[str, str], *, as_json: bool = False) -> int:
+def report_health(config: Path, environment: Mapping[str, str], *, as_json: bool = False) -> int:
     """Print the state of the daemon with this ini, in JSON or for people; return the exit code."""
     path = health_path(config, environment)
     try:
@@ -90,13 +90,13 @@ def tell(config: Path, environment: Mapping[str, str], *, as_json: bool = False)
         text = f"no daemon is running with {config} as this user ({where})"
         return _unavailable(NOT_RUNNING, text, os.EX_UNAVAILABLE, as_json=as_json)
     mono = time.monotonic()
-    illness = found.illness(mono)
+    problem = found.problem(mono)
     if as_json:
         json_lines.show(record_of(found, mono, time.time_ns()))
     else:
-        told = "; ".join(part for part in (illness, plain(found.status, LONGEST)) if part)
-        say(told)
-    return os.EX_UNAVAILABLE if illness else os.EX_OK
+        message = "; ".join(part for part in (problem, plain(found.status, LONGEST)) if part)
+        say(message)
+    return os.EX_UNAVAILABLE if problem else os.EX_OK
 
 
 def record_of(found: Health, mono: float, wall_ns: int) -> HealthRecord:
@@ -121,7 +121,7 @@ def record_of(found: Health, mono: float, wall_ns: int) -> HealthRecord:
     return HealthRecord(
         state=condition.value,
         healthy=condition is Condition.HEALTHY,
-        problem=found.illness(mono) or None,
+        problem=found.problem(mono) or None,
         status=plain(found.status, LONGEST),
         message_age_s=None if found.alive is None or stale else _age(mono - found.alive),
         **known,

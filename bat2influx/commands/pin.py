@@ -43,8 +43,8 @@ def pin(host: str, config: str) -> int:
     except ValueError as error:
         complain(f"bat2influx pin: {error}")
         return os.EX_USAGE
-    anyone = Tls(trust_any=True)
-    endpoint = Endpoint(name, port or MQTT_TLS_PORT, "", "", config, anyone)
+    any_certificate = Tls(trust_any=True)
+    endpoint = Endpoint(name, port or MQTT_TLS_PORT, "", "", config, any_certificate)
     link = Session(endpoint).connect()
     if isinstance(link, Trouble):
         text = link.text
@@ -73,11 +73,11 @@ def _described(endpoint: Endpoint, certificate: bytes) -> list[str]:
     link = Session(trusting).connect()
     if isinstance(link, Trouble):
         return [plain(link.what, LONGEST)]
-    says = link.says
+    content = link.certificate_fields
     link.close()
-    subject, issuer = _name(says.get("subject")), _name(says.get("issuer"))
+    subject, issuer = _name(content.get("subject")), _name(content.get("issuer"))
     signed = "self-signed" if subject == issuer else f"signed by {issuer}"
-    until = says.get("notAfter", "an unknown date")
+    until = content.get("notAfter", "an unknown date")
     return [
         plain(
             f"the certificate of {endpoint.host}: {subject}, {signed}, valid until {until}", LONGEST

@@ -140,8 +140,8 @@ def _show(reader: DiskReader, state: Path) -> None:
     found = reader.summary()
     since = f", the oldest from {_date(found.oldest)}" if found.oldest is not None else ""
     size = f", {found.size / 1e6:.1f} MB in {state}" if found.size else ""
-    say(f"queued    {_values(found.waiting)}{since}{size}")
-    for each in salvage.set_aside_as_newer(state / disk_format.NAME):
+    say(f"queued    {_values(found.queued)}{since}{size}")
+    for each in salvage.quarantined_as_newer(state / disk_format.NAME):
         size = f"{disk_format.total_size(each) / 1e6:.1f} MB"
         say(
             f"set aside {plain(each.name, LONGEST)}, {size}; with the version that wrote it, and"

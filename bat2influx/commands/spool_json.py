@@ -76,11 +76,11 @@ class RetryRecord(Record):
 def show(reader: DiskReader, state: Path, max_size: int) -> None:
     """Print what is on disk in the directory `state`, of `max_size` bytes at most."""
     found = reader.summary()
-    aside = salvage.set_aside_as_newer(state / disk_format.NAME)
+    aside = salvage.quarantined_as_newer(state / disk_format.NAME)
     json_lines.show(
         SpoolRecord(
             directory=str(state),
-            queued=found.waiting,
+            queued=found.queued,
             oldest_time=timestamp(found.oldest),
             newest_time=timestamp(reader.newest()),
             quarantined=found.rejected,

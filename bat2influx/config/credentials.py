@@ -72,7 +72,7 @@ def _fault(name: str, secret: str) -> str | None:
     return None
 
 
-def way_round(config: Path, section: str, key: str) -> str:
+def credential_hint(config: Path, section: str, key: str) -> str:
     """Return how to pass a secret to the service that its ini file cannot hold."""
     device = section.partition(" ")[2]
     name = next((n for n, place in CREDENTIALS.items() if place == (section, key)), "")

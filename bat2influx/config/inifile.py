@@ -260,7 +260,7 @@ class Index:
         keys = self.keys(section)
         label = self.label(section, key)
         if self._section is None:
-            self._problem(number, self._homeless(key))
+            self._problem(number, self._outside_section(key))
         elif keys is None:
             pass  # the section's header was reported
         elif fault := self._fault(key, keys, sign, raw):
@@ -295,17 +295,17 @@ class Index:
             rest = enumerate(self.lines[number:], number + 1)
             self._skip_to = next((line for line, text in rest if quotes in text), number)
 
-    def _homeless(self, key: str) -> str:
-        homes = self._homes(key)
-        if not homes:
+    def _outside_section(self, key: str) -> str:
+        having = self._sections_with(key)
+        if not having:
             return "is before the first [Section]"
-        return f"{key}: is before the first section; write {homes} above it"
+        return f"{key}: is before the first section; write {having} above it"
 
     def _hint(self, key: str, keys: Collection[str]) -> str:
-        if homes := self._homes(key):
-            return f"it belongs to {homes}"
+        if having := self._sections_with(key):
+            return f"it belongs to {having}"
         near = nearest(key, keys)
         return f"did you mean {near}?" if near else f"there are {', '.join(keys)}"
 
-    def _homes(self, key: str) -> str:
+    def _sections_with(self, key: str) -> str:
         return " or ".join(f"[{section}]" for section, keys in self._names.items() if key in keys)

@@ -19,7 +19,7 @@ from bat2influx.config.fields import (
     presets_problems,
 )
 from bat2influx.config.inifile import Index, nearest, visible
-from bat2influx.net.tls import Tls, context, is_of_openssl
+from bat2influx.net.tls import Tls, context, is_ssl_error
 from bat2influx.venus import vrm
 
 SITE = "site"  # the tag that distinguishes named devices
@@ -38,7 +38,7 @@ def device_tags(
     return (*tags, "instance") if several and "instance" not in tags else tags
 
 
-def homeless(index: Index, devices: Collection[str]) -> Iterator[tuple[int, str]]:
+def unused_fields_sections(index: Index, devices: Collection[str]) -> Iterator[tuple[int, str]]:
     """Yield sections of fields that belong to no device."""
     for section, line in index.sections.items():
         kind, _, name = section.partition(" ")
@@ -253,5 +253,5 @@ def _trust_fault(tls: Tls, otherwise: str) -> str | None:
     try:
         context(tls)
     except OSError as error:
-        return otherwise if is_of_openssl(error) else f"cannot be read: {error.strerror}"
+        return otherwise if is_ssl_error(error) else f"cannot be read: {error.strerror}"
     return None

@@ -23,9 +23,9 @@ from bat2influx.config.credentials import (
     CREDENTIALS,
     TOKEN,
     Credentials,
+    credential_hint,
     file_of,
     take_credentials,
-    way_round,
 )
 from bat2influx.config.fields import fields_in, fields_section, instances_in
 from bat2influx.config.inifile import PER_DEVICE, SECRETS, ConfigError, Index, Value, visible
@@ -36,12 +36,12 @@ from bat2influx.config.rules import (
     clocks,
     device_tags,
     groups,
-    homeless,
     is_fleet,
     is_vrm,
     login_problems,
     same_credential,
     trust_problems,
+    unused_fields_sections,
 )
 from bat2influx.config.tokens import bare, remark
 from bat2influx.net.tls import Tls
@@ -206,7 +206,7 @@ def settings_in(text: str, path: Path, *, credentials: Credentials | None = None
     for line, problem in (
         *refused,
         *login_problems(index, config, devices, secrets=known),
-        *homeless(index, devices),
+        *unused_fields_sections(index, devices),
         *same_credential(index, devices),
         *groups(index, config, devices),
         *clocks(index, config, devices),
@@ -308,24 +308,24 @@ def _refused(index: Index, config: Any) -> Iterator[tuple[int, str]]:
 def _both_quotes(index: Index, path: Path) -> Iterator[tuple[int, str]]:
     """Yield where to write a secret that the syntax of the file at `path` cannot represent."""
     for line, (section, key) in index.both_quotes.items():
-        where = way_round(path, section, key)
+        where = credential_hint(path, section, key)
         what = "leave it empty here, and write it as the only line of"
         yield line, f"""; if it holds both " and ', {what} {where}"""
 
 
 def _notes(index: Index, path: Path, token: str, credentials: Credentials) -> Iterator[str]:
     """Yield what was ignored around a token, with its place."""
-    if said := remark(token):
+    if note := remark(token):
         entry = index.entries.get(("Influx", "token"))
         if entry and entry.value == token:
-            yield f"{path}, line {entry.line}: [Influx] token: {said}"
+            yield f"{path}, line {entry.line}: [Influx] token: {note}"
         else:
-            yield f"{file_of(credentials, TOKEN)}: {said}"
+            yield f"{file_of(credentials, TOKEN)}: {note}"
 
 
 def _battery(section: str, values: Any, fields: Any) -> Battery:
     cloud = is_vrm(values)
-    told_apart: Any = {"": "tag"} if is_fleet(values) else instances_in(fields)
+    instance_modes: Any = {"": "tag"} if is_fleet(values) else instances_in(fields)
     return Battery(
         name=section.partition(" ")[2],
         address=vrm.host_of(values["serial"]) if cloud else values["address"],
@@ -340,8 +340,8 @@ def _battery(section: str, values: Any, fields: Any) -> Battery:
         tls=_tls(values) if values["tls"] else None,
         mode=values["mode"],
         topic_prefix=values["topic_prefix"],
-        instances=told_apart.pop(""),
-        kinds=tuple(told_apart.items()),
+        instances=instance_modes.pop(""),
+        kinds=tuple(instance_modes.items()),
         vrm=cloud,
         share_group=values["share_group"],
         max_memory=values["max_memory"],

@@ -22,15 +22,15 @@ def last_line(figures: Figures) -> LastLine:
     The line says "every value is stored" only if that holds for all values since the start, and for
     those queued before. Queued or rejected values that are not on disk by now are lost.
     """
-    unkept = figures.rejected - figures.rejected_on_disk
-    waiting = figures.waiting - figures.on_disk
+    lost_rejected = figures.rejected - figures.rejected_on_disk
+    queued = figures.queued - figures.on_disk
     parts = []
-    if waiting:
-        parts.append(f"{waiting} values were neither stored nor written to disk and are lost")
+    if queued:
+        parts.append(f"{queued} values were neither stored nor written to disk and are lost")
     if figures.on_disk:
         parts.append(f"{figures.on_disk} values are queued on disk for the next start")
-    if unkept:
-        parts.append(f"{unkept} rejected values were not written to disk and are lost")
+    if lost_rejected:
+        parts.append(f"{lost_rejected} rejected values were not written to disk and are lost")
     if figures.rejected_on_disk:
         quarantined = f"{figures.rejected_on_disk} rejected values are quarantined"
         parts.append(f"{quarantined} (`bat2influx spool` lists them)")
@@ -47,6 +47,6 @@ def last_line(figures: Figures) -> LastLine:
     if figures.failed_thread:
         begin = f"stopped because worker thread {figures.failed_thread!r} failed"
         level = logging.ERROR
-    if waiting or unkept:
+    if queued or lost_rejected:
         level = logging.ERROR
-    return LastLine("; ".join((begin, *parts)), level, waiting + unkept)
+    return LastLine("; ".join((begin, *parts)), level, queued + lost_rejected)

@@ -74,7 +74,7 @@ class HealthFigures(NamedTuple):
         """Return what is known of the delivery, and of the latest value of each device."""
         return cls(
             last_value_ns=max((ns for ns in last_values_ns if ns is not None), default=None),
-            queued=figures.waiting,
+            queued=figures.queued,
             on_disk=figures.on_disk,
             stored=figures.accepted,
             rejected=figures.rejected,
@@ -104,7 +104,7 @@ class Health(NamedTuple):
             return Condition.STARTING
         return Condition.NOT_RESPONDING if now - self.alive > self.within else Condition.HEALTHY
 
-    def illness(self, now: float) -> str:
+    def problem(self, now: float) -> str:
         """Return what is wrong at `now` (monotonic, s), in a sentence; empty when it is healthy."""
         match self.condition(now):
             case Condition.STALE:

@@ -42,9 +42,9 @@ HEARTBEAT = 3.0  # s
 # The answers to the requests of a tick come within 2 ms of each other (VENUS), and a request to the
 # database costs more than the values in it: so the first answers wait for the others.
 GATHER = 0.004  # s
-GATHER_FOR = 0.25  # s after which an unanswered request is not waited for
+GATHER_TIMEOUT = 0.25  # s after which an unanswered request is not waited for
 
-LAST_WORDS = 0.5  # s at the end for answers to pending requests
+LAST_ANSWERS = 0.5  # s at the end for answers to pending requests
 STOP_TIMEOUT = 7.5  # s at the end to deliver queued values
 MEMORY_BOUND = 32 * 1024 * 1024  # bytes; a Raspberry Pi needs its memory for other programs, too
 
@@ -140,7 +140,7 @@ class Daemon:
         self._now = self._clock.look()
         self._delivery.offset_ns = self._now.offset_ns
         if step := self._clock.take_step():
-            self.deliver(all_of_them=True)  # their timestamps are from before the step
+            self.deliver(everything=True)  # their timestamps are from before the step
             (self._delivery.clock_switched if switched else self._delivery.clock_set)(step)
             for device in self.devices:
                 device.clock_set(step)
@@ -159,19 +159,19 @@ class Daemon:
         if self._loop.step(self.devices, ready, self._now):
             self._watchdog.message()
 
-    def deliver(self, *, all_of_them: bool = False) -> None:
+    def deliver(self, *, everything: bool = False) -> None:
         """Hand new values over to the delivery, those of a tick together.
 
         The values of a device wait at most GATHER while it has pending requests, unless
-        `all_of_them` is set.
+        `everything` is set.
         """
         now = self._now.mono
-        late = all_of_them or now >= self._gather_until
+        late = everything or now >= self._gather_until
         self._gather_until, before = math.inf, self._gather_until
         for device in self.devices:
-            if not late and device.has_readings and device.awaits(now - GATHER_FOR):
+            if not late and device.has_readings and device.expects_answer(now - GATHER_TIMEOUT):
                 self._gather_until = min(before, now + GATHER)
-            elif rows := device.take_rows():
+            elif rows := device.pop_rows():
                 self._delivery.put(self._encoder.lines(device.battery.name, rows))
                 self._status.count(len(rows))
 
@@ -218,29 +218,31 @@ class Daemon:
         notify.ready(self._status_text(self._now))
 
     def await_replies(self) -> None:
-        """Wait for the answers to pending requests, for at most LAST_WORDS."""
+        """Wait for the answers to pending requests, for at most LAST_ANSWERS."""
         if self.exit_code != os.EX_OK:
             return
         for device in self.devices:
-            device.ask_no_more()
+            device.stop_requests()
         start = self._clock.look().mono
-        left = LAST_WORDS
-        while left > 0 and any(device.awaits(start - LAST_WORDS) for device in self.devices):
+        left = LAST_ANSWERS
+        while left > 0 and any(
+            device.expects_answer(start - LAST_ANSWERS) for device in self.devices
+        ):
             ready = self.wait(left)
             self.follow_clock()
             self.step_devices(ready)
-            self.deliver(all_of_them=True)
-            left = start + LAST_WORDS - self._now.mono
+            self.deliver(everything=True)
+            left = start + LAST_ANSWERS - self._now.mono
 
     def stop(self) -> None:
         """Disconnect the devices, deliver queued values, stop the threads."""
         notify.stopping("storing queued values")
         for device in self.devices:
             device.close()
-        self.deliver(all_of_them=True)
+        self.deliver(everything=True)
         self._delivery.stop(STOP_TIMEOUT)
         last = ending.last_line(self._delivery.figures)
-        self._remembered.flush(LAST_WORDS)
+        self._remembered.flush(LAST_ANSWERS)
         self._self_report.close()
         self._health.close()
         if last.lost:
@@ -273,7 +275,7 @@ class Daemon:
         return Writer(settings.influx, str(settings.path), deadline=min(DEADLINE, self._w / 4))
 
     def _apply(self, settings: Settings) -> None:
-        self.deliver(all_of_them=True)  # values of removed devices, and with the old names
+        self.deliver(everything=True)  # values of removed devices, and with the old names
         before, self.settings = self.settings, settings
         if settings.influx != before.influx:
             self._delivery.use(self._writer(settings))
@@ -284,7 +286,7 @@ class Daemon:
         devices = []
         for battery in settings.batteries:
             device = old.pop(battery.name, None)
-            if device is not None and same_stamps and device.takes(battery):
+            if device is not None and same_stamps and device.same_except_intervals(battery):
                 device.reschedule(battery)
                 device.rescan()
             else:

@@ -30,9 +30,9 @@ class DeviceReport(NamedTuple):
 
     `without_value` counts the fields that have no number at present; `last_value_ns` is the
     timestamp of the latest value, in ns since 1970. For a fleet, `devices` counts all devices, and
-    `silent` those that do not respond. For one device, `missing` maps the services that have left
-    or do not respond to since when (ns since 1970), and `clock_difference` is how many s this
-    machine's clock is ahead of the device's, if that is known and this machine's clock is not
+    `not_responding` those that do not respond. For one device, `missing` maps the services that
+    have left or do not respond to since when (ns since 1970), and `clock_difference` is how many s
+    this machine's clock is ahead of the device's, if that is known and this machine's clock is not
     synchronised.
     """
 
@@ -44,7 +44,7 @@ class DeviceReport(NamedTuple):
     without_value: int = 0
     last_value_ns: int | None = None
     devices: int | None = None
-    silent: int | None = None
+    not_responding: int | None = None
     missing: Mapping[Place, int] | None = None
     clock_difference: float | None = None
 
@@ -125,7 +125,7 @@ OF_DEVICE: tuple[Quantity[DeviceReport], ...] = (
         "devices_silent",
         "devices_silent",
         "Devices behind the broker that do not respond.",
-        lambda device: device.silent,
+        lambda device: device.not_responding,
     ),
     Quantity(
         "",

@@ -91,12 +91,12 @@ class SelfReport:
             uptime=(now.boot_ns - self._began_ns) / NS,
             devices=tuple(self._seen(device, now) for device in devices),
             stored=figures.accepted,
-            waiting=figures.waiting,
+            waiting=figures.queued,
             rejected=figures.rejected,
             dropped=figures.dropped,
             rejected_dropped=figures.rejected_dropped,
             spool_used=figures.fullness,
-            delay=delivery.take_delay(),
+            delay=delivery.pop_delay(),
             memory=resident(STATM),
             database_up=figures.database_up,
         )
@@ -114,7 +114,7 @@ class SelfReport:
             without_value=len(device.without_value),
             last_value_ns=device.last_value_ns,
             devices=census.devices if census else None,
-            silent=len(census.silent) if census else None,
+            not_responding=len(census.not_responding) if census else None,
             missing=None if census else device.missing_services,
             clock_difference=None if difference is None else round(difference / NS, 1),
         )

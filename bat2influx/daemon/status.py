@@ -70,7 +70,7 @@ class Status:
             if device.state is State.POLLING and (latest := _latest(device)):
                 parts.append(_site(device) + latest)
         span = max(now - self._since, EVERY / 2)
-        counts = f"{self._counted / span:.1f} values/s, {figures.waiting} queued"
+        counts = f"{self._counted / span:.1f} values/s, {figures.queued} queued"
         if figures.rejected:
             counts += f", {figures.rejected} rejected"
         if dropped := figures.dropped + figures.rejected_dropped:

@@ -24,21 +24,23 @@ class Watchdog:
         self._start = now
         self.alive: float | None = None  # when a ping was last deserved, whether it was due or not
         self._pinged = now
-        self._news = False  # a message since the latest call of `ping` that accepted it
+        self._pending = False  # a message since the latest call of `ping` that accepted it
         self._message = False  # one since the last ping
-        self._heard = False
+        self._ever_received = False
         self._extended = False
 
     def message(self) -> None:
         """Count a message of a device."""
-        self._news = self._message = self._heard = True
+        self._pending = self._message = self._ever_received = True
 
     def interval_wanted(self, now: float) -> float | None:
         """Return the interval to request from the service manager, None if it stays."""
-        if self._heard and self._extended:
+        if self._ever_received and self._extended:
             self._extended = False
             return self.interval
-        if not self._heard and not self._extended and now >= self._start + self.interval / 12:
+        if self._ever_received or self._extended:
+            return None
+        if now >= self._start + self.interval / 12:
             self._extended = True
             return 7.5 * self.interval
         return None
@@ -50,8 +52,8 @@ class Watchdog:
         """
         if not self._message or any(now - finished > self.interval / 2 for finished in threads):
             return False
-        if self._news:
-            self.alive, self._news = now, False
+        if self._pending:
+            self.alive, self._pending = now, False
         if now < self._pinged + self.interval / 8:
             return False
         self._pinged, self._message = now, False

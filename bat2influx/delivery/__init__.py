@@ -8,5 +8,5 @@ events of queue, disk and database; figures.py has the numbers that the main thr
 Rules: delivery is a transaction: `next_batch` shows, `settle` removes. Memory and disk are bounded;
 at a bound the oldest lines are dropped and counted. disk_format.py describes the format of the file
 and its recovery, disk_lines.py how lines are stored, salvage.py what happens to a damaged file, and
-disk_wreck.py how it is read without SQLite. Start with spool.py.
+disk_recovery.py how it is read without SQLite. Start with spool.py.
 """

@@ -45,10 +45,10 @@ from bat2influx.reading import NS
 
 MAX_BATCH = LINES_AT_ONCE  # lines on disk that are still sent at the end
 RETRY = 1.0  # s between two attempts with a disk that does not work
-GENTLY = 2.0  # s at most between two batches from disk
+MAX_DISK_PAUSE = 2.0  # s at most between two batches from disk
 DISK_TIMEOUT = 1.5  # s at the end to write lines to disk
 INBOX_LINES = 100_000  # lines at most that the keeper has not taken yet
-LOOK = 1 / 16  # s at most that lines are in the inbox, in addition to their time in memory
+INBOX_CHECK = 1 / 16  # s at most that lines are in the inbox, in addition to their time in memory
 
 
 class ClockStep(NamedTuple):
@@ -72,7 +72,7 @@ class Delivery:
         self._accepted = 0  # lines stored, ever
         self._database_up: bool | None = None
         self._fullness = 0.0  # used part of the queue's space, 0 to 1
-        self._slowest: float | None = None  # s from timestamp to storage, since `take_delay`
+        self._slowest: float | None = None  # s from timestamp to storage, since `pop_delay`
         self._spool = spool
         self._writer = writer
         self._idle = idle
@@ -82,11 +82,11 @@ class Delivery:
         self._inbox_lines = 0
         self._wakes = True  # whether lines wake the keeper; a step of the clock always does
         self._stepped = False  # whether the inbox contains a ClockStep
-        self._came = self._inbox_lost = 0  # lines since the start
+        self._received = self._inbox_lost = 0  # lines since the start
         self._inbox_report = InboxReport()  # the main thread's
         self._outcome: Outcome | None = None
         self._stop_at: float | None = None  # s, monotonic: the deadline of stop()
-        self._afresh = False  # whether to retry at once, whatever failed before
+        self._retry_now = False  # whether to retry at once, whatever failed before
         self._hold = Hold.NO
         self._in_flight: tuple[Writer, Batch | StoredBatch] | None = None
         self._settling: tuple[Batch | StoredBatch, Outcome] | None = None
@@ -95,11 +95,11 @@ class Delivery:
         self._attempts = 0
         self._pacing = Pacing()
         self._reports, self._reported = Reports(writer.where), writer
-        self._handed_out = 0.0
+        self._sent_at = 0.0
         now = time.monotonic()
         self._finished = {"keeper": now, "sender": now}
-        self._keeper = self._thread("keeper", self._keep)
-        self._sender = self._thread("sender", self._send)
+        self._keeper = self._thread("keeper", self._run_keeper)
+        self._sender = self._thread("sender", self._run_sender)
 
     def start(self) -> None:
         """Start both threads."""
@@ -110,7 +110,7 @@ class Delivery:
         """Hand over lines, in order; never waits for the database or the disk."""
         with self._changed:
             taken = not self._inbox
-            self._came += len(lines)
+            self._received += len(lines)
             self._inbox.append(lines)
             self._inbox_lines += len(lines)
             self._bound_inbox()
@@ -151,13 +151,13 @@ class Delivery:
     def hold(self, hold: Hold) -> None:
         """Set whether fresh values are held back until the clock is right."""
         with self._changed:
-            self._hold, self._afresh = hold, True
+            self._hold, self._retry_now = hold, True
             self._changed.notify_all()
 
     def use(self, writer: Writer) -> None:
         """Use another writer from the next batch on."""
         with self._changed:
-            self._writer, self._afresh = writer, True
+            self._writer, self._retry_now = writer, True
             self._changed.notify_all()
 
     @property
@@ -170,9 +170,9 @@ class Delivery:
         """The present numbers; for the main thread."""
         trouble = self._inbox_report.trouble
         with self._changed:
-            return self._published.with_inbox(self._came, self._inbox_lost, trouble)
+            return self._published.with_inbox(self._received, self._inbox_lost, trouble)
 
-    def take_delay(self) -> float | None:
+    def pop_delay(self) -> float | None:
         """Return the longest time in s from a timestamp to its storage, since the latest call.
 
         None if nothing was stored.
@@ -195,38 +195,38 @@ class Delivery:
         if self.failure:
             timeout = 0.0
         with self._changed:
-            self._stop_at, self._afresh = time.monotonic() + timeout, True
+            self._stop_at, self._retry_now = time.monotonic() + timeout, True
             self._changed.notify_all()
         self._keeper.join(timeout + DISK_TIMEOUT)
-        self._writer.cut()
+        self._writer.abort()
         if not self._keeper.is_alive():  # it may have failed in the middle of a turn
             if self._in_flight and self._outcome:
                 self._begin_to_settle(self._in_flight[1], self._outcome)
             self._publish()
         figures = self.figures
-        return figures.on_disk, figures.waiting - figures.on_disk
+        return figures.on_disk, figures.queued - figures.on_disk
 
     # The keeper
 
-    def _keep(self) -> None:
+    def _run_keeper(self) -> None:
         self._spool.open()
         self._reports.disk(self._spool.fault, time.monotonic())
         if self._spool.on_disk:
             self._reports.found_on_disk(self._spool.on_disk)
-        took = False  # lines, in the turn before
+        had_lines = False  # lines, in the turn before
         while not self._done():
             with self._changed:
-                self._wakes, longest = self._waits_for_lines(took=took)
+                self._wakes, longest = self._wake_on_lines(had_lines=had_lines)
                 self._changed.wait_for(self._has_work, min(longest, self._until_next()))
-                inbox, outcome, afresh = list(self._inbox), self._outcome, self._afresh
+                inbox, outcome, retry_now = list(self._inbox), self._outcome, self._retry_now
                 self._inbox.clear()
                 self._inbox_lines = 0
-                self._afresh = self._stepped = False
+                self._retry_now = self._stepped = False
                 self._spool.hold, writer = self._hold, self._writer
             if writer is not self._reported:
                 self._reported = writer
                 self._reports.use_database(writer.where)
-            took = bool(inbox)
+            had_lines = bool(inbox)
             for each in inbox:
                 if isinstance(each, ClockStep):
                     moved = self._spool.shift(each.ns)
@@ -235,14 +235,14 @@ class Delivery:
                     self._spool.append(each)
             if outcome is not None:
                 self._settle(outcome)
-            self._spool.away = self._database_up is False
-            self._spool.keep(everything=self._stop_at is not None and not self._may_be_sent())
-            if again := self._spool.take_request():
+            self._spool.database_unreachable = self._database_up is False
+            self._spool.flush(everything=self._stop_at is not None and not self._may_be_sent())
+            if again := self._spool.pop_request():
                 self._reports.retried(again)
-            if afresh:
+            if retry_now:
                 self._not_before, self._attempts = 0.0, 0
                 self._pacing.forget()
-            self._hand_out()
+            self._send_next()
             self._report_spool()
             self._publish()
             self._finished["keeper"] = time.monotonic()
@@ -255,7 +255,7 @@ class Delivery:
             return False
         if time.monotonic() >= self._stop_at:
             return True
-        if self._in_flight or self._afresh:
+        if self._in_flight or self._retry_now:
             return False
         if not len(self._spool) or self._not_before >= self._stop_at:
             return True
@@ -270,19 +270,19 @@ class Delivery:
 
     def _has_work(self) -> bool:
         lines = self._stepped or (self._wakes and bool(self._inbox))
-        return bool(lines or self._outcome or self._afresh) or self._done()
+        return bool(lines or self._outcome or self._retry_now) or self._done()
 
-    def _waits_for_lines(self, *, took: bool) -> tuple[bool, float]:
+    def _wake_on_lines(self, *, had_lines: bool) -> tuple[bool, float]:
         """Return whether new lines wake the keeper, and after how many s it checks the inbox.
 
-        While no request may be sent, they wake it only if it `took` none in its latest turn.
+        While no request may be sent, they wake it only if the latest turn had none.
         """
         now, at = time.monotonic(), self._next_at()
         held = self._in_flight is not None or now < self._not_before
         if not held and now < at:
             return False, at - now
-        if held and took and self._stop_at is None:
-            return False, LOOK
+        if held and had_lines and self._stop_at is None:
+            return False, INBOX_CHECK
         return True, math.inf
 
     def _next_at(self) -> float:
@@ -305,13 +305,13 @@ class Delivery:
             waits.append(max(at - now, RETRY if self._spool.fault else 0.0))
         return max(0.0, min(waits))
 
-    def _hand_out(self) -> None:
+    def _send_next(self) -> None:
         now = time.monotonic()
         if self._in_flight is not None or now < max(self._not_before, self._next_at()):
             return
         batch = self._spool.next_batch(self._writer.lines_at_once)
         if batch is not None:
-            self._in_flight, self._handed_out = (self._writer, batch), now
+            self._in_flight, self._sent_at = (self._writer, batch), now
             self._pacing.begun(now)
             self._batches.put(self._in_flight)
 
@@ -321,7 +321,7 @@ class Delivery:
         writer, batch = self._in_flight
         self._pacing.ended(now)
         self._begin_to_settle(batch, outcome)
-        self._spool.settle(batch, outcome.undecided, outcome.rejected, in_doubt=outcome.in_doubt)
+        self._spool.settle(batch, outcome.undecided, outcome.rejected, uncertain=outcome.uncertain)
         self._settling = None
         self._note_delay(batch.lines, outcome)
         self._reports.rejected(outcome.rejected)
@@ -332,7 +332,7 @@ class Delivery:
         if outcome.trouble is None:
             self._attempts = 0
             if isinstance(batch, StoredBatch):  # leave time for other users of the database
-                self._not_before = now + min(now - self._handed_out, GENTLY)
+                self._not_before = now + min(now - self._sent_at, MAX_DISK_PAUSE)
             self._reports.delivered(self._writer.peer, now)
             return
         self._attempts += 1
@@ -362,7 +362,7 @@ class Delivery:
     def _report_spool(self) -> None:
         queued, now = len(self._spool), time.monotonic()
         self._reports.disk(self._spool.fault, now)
-        self._reports.goes_on(now)
+        self._reports.report_recovery(now)
         self._fullness = self._spool.fullness
         self._reports.growing(self._fullness, queued, now)
         self._reports.dropped(self._spool.dropped - self._spool.lost, queued, now)
@@ -379,7 +379,7 @@ class Delivery:
             stored = max(0, spool.in_memory_of(batch) - undone)
         figures = Figures(
             accepted=self._accepted,
-            waiting=len(spool) - stored,
+            queued=len(spool) - stored,
             on_disk=spool.on_disk,
             rejected=spool.rejected_count,
             rejected_on_disk=spool.rejected_on_disk,
@@ -389,14 +389,14 @@ class Delivery:
             database_up=self._database_up,
             troubles=self._reports.troubles,
             failed_thread=self._failed_thread,
-            taken_in=spool.taken_in,
+            appended=spool.appended,
         )
         with self._changed:
             self._published = figures
 
     # The sender
 
-    def _send(self) -> None:
+    def _run_sender(self) -> None:
         while True:
             try:
                 writer, batch = self._batches.get(timeout=self._idle)

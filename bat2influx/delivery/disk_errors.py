@@ -21,8 +21,8 @@ class DiskFault(Enum):
     READ_ONLY = "read-only"  # the file system, or no right to write
     BUSY = "busy"  # locked by another program
     DAMAGED = "damaged"  # the file was set aside; the next call finds a good one
-    SAVING = "saving"  # the file is damaged, and its readable lines are being recovered
-    LOOKING = "looking"  # a WAL of many times its usual size is checked before it is opened
+    SALVAGING = "saving"  # the file is damaged, and its readable lines are being recovered
+    CHECKING = "looking"  # a WAL of many times its usual size is checked before it is opened
     NEWER = "newer"  # as DAMAGED, with a file of a later version
     OTHER = "other"
 

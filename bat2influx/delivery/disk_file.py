@@ -37,23 +37,23 @@ _RESERVE = 128 * 1024  # bytes on the disk that are reserved for removing lines
 class DiskFile:
     """The connection to the file at `path`, and the figures of its content."""
 
-    def __init__(self, path: Path, *, wal: int, patience: float, linger: float) -> None:
-        """Touch nothing. `wal` is in bytes; `patience` and `linger` are in s."""
+    def __init__(self, path: Path, *, wal: int, lock_timeout: float, linger: float) -> None:
+        """Touch nothing. `wal` is in bytes; `lock_timeout` and `linger` are in s."""
         self.path = path
         self.figures = Figures(1, 1, 0, None)
         self.generation = 0  # numbers of lines are valid within one generation
         self.lost = 0  # queued lines that were lost with a file
         self.rejected_lost = 0  # rejected lines that were lost with a file
         self._wal = wal
-        self._patience = patience
+        self._lock_timeout = lock_timeout
         self._linger = linger
         self._db: sqlite3.Connection | None = None
         self._identity: tuple[int, int] | None = None  # device and inode of the open file
-        self._unsure = False  # whether the last lines may be in the WAL although a commit failed
+        self._commit_unknown = False  # whether lines may be in the WAL although a commit failed
         self._what = ""  # which file is damaged, and why
         self._used = time.monotonic()  # s, time of the latest write
         self._checked = 0.0  # s, `_used` at the latest integrity check
-        self._doubt: DiskFailure | None = None  # why the open file is damaged
+        self._damage: DiskFailure | None = None  # why the open file is damaged
         self._repair = Repair(path)
 
     @contextmanager
@@ -62,7 +62,7 @@ class DiskFile:
         try:
             yield
         except disk_format.NewerError as newer:
-            self._step_aside(newer.version)
+            self._quarantine_newer(newer.version)
         except LineError:
             raise
         except FAILURES as error:
@@ -77,22 +77,22 @@ class DiskFile:
     def opened(self) -> sqlite3.Connection | None:
         """Return the connection to the file, None without a file. Call this within `guarded`."""
         if self._repair.under_way:
-            self._go_on_saving()
-        if self._doubt is not None:
-            doubt, self._doubt = self._doubt, None
-            raise doubt
+            self._continue_salvage()
+        if self._damage is not None:
+            damage, self._damage = self._damage, None
+            raise damage
         if self._db is not None:
             if _identity(self.path) == self._identity:
                 self._limit(self._db)
                 return self._db
-            self._tell_lost()
+            self._report_lost()
         salvage.finish(self.path)
         if disk_format.is_there(self.path):
-            self._repair.look()
-            self._use(db := disk_format.connect(self.path, self._patience))
+            self._repair.check()
+            self._use(db := disk_format.connect(self.path, self._lock_timeout))
             self._limit(db)
         elif self._identity is not None:
-            self._tell_lost()
+            self._report_lost()
         return self._db
 
     @contextmanager
@@ -108,12 +108,12 @@ class DiskFile:
             assert db is not None
             if not disk_format.in_wal_mode(db):
                 db.execute("PRAGMA journal_mode = WAL").fetchall()
-            self._leave_room(db, appending)
+            self._reserve_space(db, appending)
             db.execute("BEGIN IMMEDIATE")
             try:
                 yield db
                 found = figures(db, self.figures.end)
-                self._unsure = appending > 0
+                self._commit_unknown = appending > 0
                 db.execute("COMMIT")
             except BaseException as error:
                 with suppress(sqlite3.Error):
@@ -121,11 +121,11 @@ class DiskFile:
                 full = getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_FULL
                 self._keep_wal_small(db, most=0 if full else 2 * self._wal)
                 raise
-            self.figures, self._unsure = found, False
+            self.figures, self._commit_unknown = found, False
             self._used = time.monotonic()
             self._keep_wal_small(db, most=2 * self._wal)
 
-    def give_back(self, *, now: bool = False) -> None:
+    def free_space(self, *, now: bool = False) -> None:
         """Free the file's space if the queue has been empty for a while, or `now`.
 
         Without rejected lines the file is removed. Otherwise it is rewritten if most of it is free:
@@ -133,7 +133,7 @@ class DiskFile:
         pages. A failure here is harmless, and repeated later. A file whose pages do not fit its
         tables is damaged; the next call raises that.
         """
-        if self._db is None or self.figures.first < self.figures.end or self._doubt is not None:
+        if self._db is None or self.figures.first < self.figures.end or self._damage is not None:
             return
         if not now and time.monotonic() < self._used + self._linger:
             return
@@ -145,15 +145,15 @@ class DiskFile:
             if self.figures.rejected:
                 if free > max(pages // 2, 64):
                     self._db.execute("VACUUM")
-                    self._leave_wal(self._db)
-            elif self._leave_wal(self._db):
+                    self._exit_wal_mode(self._db)
+            elif self._exit_wal_mode(self._db):
                 self._db.execute("BEGIN EXCLUSIVE")
                 disk_format.remove(self.path)
                 self._disconnect()
-                self._forget()
+                self._reset()
         except FAILURES as error:
             if fault_of(error, self.path) is DiskFault.DAMAGED:
-                self._doubt = error
+                self._damage = error
 
     def close(self) -> None:
         """Close the file, if possible without a WAL, so that it can be copied and read alone."""
@@ -162,9 +162,9 @@ class DiskFile:
             return
         with suppress(DiskError), self.guarded():
             if self._identity is not None and (db := self.opened()) is not None:
-                self.give_back(now=True)
+                self.free_space(now=True)
                 if self._db is not None:
-                    self._leave_wal(db)
+                    self._exit_wal_mode(db)
         self._repair.close()
         self._disconnect()
 
@@ -172,7 +172,7 @@ class DiskFile:
         """Take over a new connection."""
         try:
             db.execute(f"PRAGMA wal_autocheckpoint = {self._wal // _FRAME}").fetchall()
-            if self._unsure:  # the caller still has these lines, and will append them again
+            if self._commit_unknown:  # the caller still has these lines, and will append them again
                 db.execute("DELETE FROM waiting WHERE number >= ?", (self.figures.end,))
             self.figures = figures(db, self.figures.end)
             if self.figures.first == self.figures.end:
@@ -180,14 +180,14 @@ class DiskFile:
         except BaseException:
             db.close()
             raise
-        self._db, self._identity, self._unsure = db, _identity(self.path), False
+        self._db, self._identity, self._commit_unknown = db, _identity(self.path), False
 
     def _limit(self, db: sqlite3.Connection) -> None:
         """Limit the steps of the next statements to what an intact file of this size needs."""
         size = disk_format.total_size(self.path)
         disk_format.limit(db, 10 * disk_format.OPENING + size // _SMALLEST_STEP)
 
-    def _leave_room(self, db: sqlite3.Connection, more: int) -> None:
+    def _reserve_space(self, db: sqlite3.Connection, more: int) -> None:
         """Raise OSError if `more` bytes would use the disk space needed to remove lines again.
 
         New bytes go to the WAL and then, with the rest of the WAL, to the file. Removing lines
@@ -211,13 +211,13 @@ class DiskFile:
         except FileNotFoundError:
             return 0
 
-    def _leave_wal(self, db: sqlite3.Connection) -> bool:
+    def _exit_wal_mode(self, db: sqlite3.Connection) -> bool:
         """Move all data to the one file; return False if another program reads it now."""
         try:
             db.execute("PRAGMA busy_timeout = 0").fetchall()
             if disk_format.in_wal_mode(db):
                 db.execute("PRAGMA journal_mode = DELETE").fetchall()
-            db.execute(f"PRAGMA busy_timeout = {round(self._patience * 1000)}").fetchall()
+            db.execute(f"PRAGMA busy_timeout = {round(self._lock_timeout * 1000)}").fetchall()
         except sqlite3.Error:
             self._disconnect()
             return False
@@ -227,56 +227,57 @@ class DiskFile:
         self._disconnect()
         self._repair.begin(what)
         self._what = what
-        self._go_on_saving()
+        self._continue_salvage()
 
-    def _go_on_saving(self) -> NoReturn:
+    def _continue_salvage(self) -> NoReturn:
         """Recover readable lines of the damaged file for a slice of time; raise DiskError."""
-        saved = self._repair.go_on()
-        waited, rejected = self.figures.end - self.figures.first, self.figures.rejected
+        result = self._repair.continue_salvage()
+        queued, rejected = self.figures.end - self.figures.first, self.figures.rejected
         known = self._identity is not None
-        self._forget()
-        lost = max(saved.lost, waited - saved.waiting)
-        gone = max(saved.rejected_lost, rejected - saved.rejected)
+        self._reset()
+        lost = max(result.lost, queued - result.queued)
+        lost_rejected = max(result.rejected_lost, rejected - result.rejected)
         self.lost += lost
-        self.rejected_lost += gone
+        self.rejected_lost += lost_rejected
         with suppress(*FAILURES, DiskError):
             self.opened()  # for the figures
         least = "" if known else "at least "  # lines at both ends may have left no trace
-        text = f"{self._what}; it is kept as {saved.aside.name}, and {saved.waiting} of its values"
+        text = f"{self._what}; it is kept as {result.quarantined_as.name}, and {result.queued}"
+        text += " of its values"
         text += f" stay queued, {least}{lost} are lost" if lost else " stay queued"
-        text += f"; of the rejected values {least}{gone} are lost" if gone else ""
+        text += f"; of the rejected values {least}{lost_rejected} are lost" if lost_rejected else ""
         raise DiskError(DiskFault.DAMAGED, text)
 
-    def _step_aside(self, version: int) -> NoReturn:
+    def _quarantine_newer(self, version: int) -> NoReturn:
         self._disconnect()
         try:
-            aside = salvage.set_aside(self.path, f"format-{version}")
+            target = salvage.quarantine(self.path, f"format-{version}")
         except OSError as error:
             raise explain(error, self.path) from error
-        self._forget()
+        self._reset()
         text = (
-            f"{self.path} has format {version} of a later bat2influx; it is kept as {aside.name}:"
+            f"{self.path} has format {version} of a later bat2influx; it is kept as {target.name}:"
             " to use it, install that version again, wait until no value is queued, stop the"
             " service and rename the file back"
         )
         raise DiskError(DiskFault.NEWER, text)
 
-    def _tell_lost(self) -> None:
+    def _report_lost(self) -> None:
         """Start again without the file; raise DiskError if it contained lines."""
-        waited, rejected = self.figures.end - self.figures.first, self.figures.rejected
+        queued, rejected = self.figures.end - self.figures.first, self.figures.rejected
         self._disconnect()
-        self._forget()
-        self.lost += waited
+        self._reset()
+        self.lost += queued
         self.rejected_lost += rejected
-        if waited or rejected:
-            lost = f"{waited + rejected} values are lost"
+        if queued or rejected:
+            lost = f"{queued + rejected} values are lost"
             text = f"{self.path} was removed by another program; {lost}"
             raise DiskError(DiskFault.OTHER, text)
 
-    def _forget(self) -> None:
+    def _reset(self) -> None:
         self.figures = Figures(1, 1, 0, None)
         self.generation += 1
-        self._identity, self._unsure, self._doubt = None, False, None
+        self._identity, self._commit_unknown, self._damage = None, False, None
 
     def _disconnect(self) -> None:
         db, self._db = self._db, None

@@ -39,7 +39,7 @@ file of a newer format is set aside unchanged. A newer format must change the st
 tables (a comment is enough): if one table is as here and the number is higher, the number is
 damaged.
 
-Before SQLite opens the file to write, header and WAL are checked (disk_look.py). `limit` ends
+Before SQLite opens the file to write, header and WAL are checked (disk_check.py). `limit` ends
 endless loops of SQLite in a damaged file: too many steps of its virtual machine count as damage.
 """
 
@@ -102,7 +102,7 @@ def create(path: Path, *, wal: bool = False) -> sqlite3.Connection:
         with closing(_connect(path, "rw", 0.0)) as db:
             db.execute(f"PRAGMA page_size = {SIZE}")
             db.execute("PRAGMA synchronous = OFF")
-            db.execute("PRAGMA auto_vacuum = NONE")  # see DiskFile.give_back
+            db.execute("PRAGMA auto_vacuum = NONE")  # see DiskFile.free_space
             _bring_up(db)
             if wal:
                 db.execute("PRAGMA journal_mode = WAL").fetchall()
@@ -120,13 +120,13 @@ def is_there(path: Path) -> bool:
     return path.exists() and (path.stat().st_size > 0 or (log.exists() and log.stat().st_size > 0))
 
 
-def connect(path: Path, patience: float) -> sqlite3.Connection:
-    """Open the file, which exists and was checked (disk_look.py), and migrate it to this format.
+def connect(path: Path, lock_timeout: float) -> sqlite3.Connection:
+    """Open the file, which exists and was checked (disk_check.py), and migrate it to this format.
 
-    `patience` is how long to wait in s for another program's lock. Raises sqlite3.Error, OSError,
-    NewerError.
+    `lock_timeout` is how long to wait in s for another program's lock. Raises sqlite3.Error,
+    OSError, NewerError.
     """
-    db = _connect(path, "rw", patience)
+    db = _connect(path, "rw", lock_timeout)
     try:
         db.execute("PRAGMA synchronous = FULL")
         db.execute("PRAGMA secure_delete = OFF")
@@ -138,13 +138,13 @@ def connect(path: Path, patience: float) -> sqlite3.Connection:
     return db
 
 
-def connect_to_read(path: Path, patience: float) -> sqlite3.Connection:
+def connect_to_read(path: Path, lock_timeout: float) -> sqlite3.Connection:
     """Open the file without ever writing. Raises sqlite3.Error, OSError, NewerError."""
     check_size(path)
     mode = "ro"
     if not companion(path, "-wal").exists() and first_page(path)[18:20] == b"\2\2":
         mode = "ro&immutable=1"  # otherwise SQLite would create an empty WAL
-    db = _connect(path, mode, patience)
+    db = _connect(path, mode, lock_timeout)
     try:
         _check_version(db)
     except BaseException:
@@ -153,11 +153,11 @@ def connect_to_read(path: Path, patience: float) -> sqlite3.Connection:
     return db
 
 
-def _connect(path: Path, mode: str, patience: float) -> sqlite3.Connection:
+def _connect(path: Path, mode: str, lock_timeout: float) -> sqlite3.Connection:
     # One thread at a time uses it: the keeper, and at the end the one that closes it.
     uri = f"{path.absolute().as_uri()}?mode={mode}"
     db = sqlite3.connect(
-        uri, uri=True, timeout=patience, isolation_level=None, check_same_thread=False
+        uri, uri=True, timeout=lock_timeout, isolation_level=None, check_same_thread=False
     )
     db.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, LARGEST)
     limit(db, OPENING)

@@ -31,7 +31,7 @@ from bat2influx.influx.lineprotocol import stamp_of
 
 ROW_LINES = 1_800  # in a row at most; 200 s of nine values
 ROW_TEXT = 128 * 1024  # bytes of text in a row of several lines, at most
-MOST_UNPACKED = 2 * ROW_TEXT  # bytes of an unpacked row; timestamps may become longer later
+MAX_UNPACKED = 2 * ROW_TEXT  # bytes of an unpacked row; timestamps may become longer later
 _LEVEL = 6
 _MARK = b"\x02"
 _HEAD = 3  # bytes before the stream
@@ -60,10 +60,10 @@ def packed(lines: Sequence[bytes]) -> bytes:
         raise LineError("a line contains a newline")
     if not text:
         raise LineError("a line is empty")
-    if len(text) > MOST_UNPACKED - 2 * len(lines) or len(lines) > ROW_LINES:
+    if len(text) > MAX_UNPACKED - 2 * len(lines) or len(lines) > ROW_LINES:
         return text
     stream = zlib.compressobj(_LEVEL, zlib.DEFLATED, -zlib.MAX_WBITS)
-    deflated = stream.compress(_apart(lines)) + stream.flush()
+    deflated = stream.compress(_split(lines)) + stream.flush()
     if len(deflated) + _HEAD >= len(text) and not text.startswith(_MARK):
         return text
     return _MARK + len(lines).to_bytes(2, "big") + deflated
@@ -72,13 +72,13 @@ def packed(lines: Sequence[bytes]) -> bytes:
 def unpacked(stored: bytes) -> list[bytes]:
     """Return the lines of a stored form. Raises DamagedError.
 
-    Whatever the bytes are, the memory is bounded by MOST_UNPACKED.
+    Whatever the bytes are, the memory is bounded by MAX_UNPACKED.
     """
     if not stored.startswith(_MARK):
         return stored.split(b"\n")
     stream = zlib.decompressobj(-zlib.MAX_WBITS)
     try:
-        text = stream.decompress(stored[_HEAD:], MOST_UNPACKED)
+        text = stream.decompress(stored[_HEAD:], MAX_UNPACKED)
     except zlib.error as error:
         raise DamagedError(f"a row cannot be unpacked: {error}") from error
     lines = count(stored)
@@ -87,7 +87,7 @@ def unpacked(stored: bytes) -> list[bytes]:
         raise DamagedError("a row cannot be unpacked: its length is wrong")
     pieces = text.split(b"\n")
     try:
-        return _together(pieces[:lines], pieces[lines:])
+        return _join(pieces[:lines], pieces[lines:])
     except ValueError as error:
         raise DamagedError("a row cannot be unpacked: a timestamp is not a number") from error
 
@@ -110,7 +110,7 @@ def first_stamp(stored: bytes) -> int | None:
     return _stamp(text.partition(b"\n")[0])
 
 
-def _apart(lines: Sequence[bytes]) -> bytes:
+def _split(lines: Sequence[bytes]) -> bytes:
     heads, steps, before = [], [], 0
     for line in lines:
         head, space, tail = line.rpartition(b" ")
@@ -125,7 +125,7 @@ def _apart(lines: Sequence[bytes]) -> bytes:
     return b"\n".join(steps + heads)
 
 
-def _together(steps: list[bytes], heads: list[bytes]) -> list[bytes]:
+def _join(steps: list[bytes], heads: list[bytes]) -> list[bytes]:
     if max(map(len, steps)) > _LONGEST_STEP:
         raise ValueError
     stamps = accumulate(int(step or b"0") for step in steps)

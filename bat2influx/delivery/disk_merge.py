@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from bat2influx.delivery import disk_rows
 from bat2influx.delivery.disk_errors import DamagedError
 from bat2influx.delivery.disk_lines import ROW_LINES
-from bat2influx.delivery.disk_rows import WAITING, Packed
+from bat2influx.delivery.disk_rows import QUEUED, Packed
 
 LARGE = ROW_LINES // 4  # lines from which on a row is not merged
 MOST = 64 * 1024  # bytes of small rows
@@ -60,7 +60,7 @@ def merge(db: sqlite3.Connection, first: int, end: int) -> None:
 
     They end before `end`, the number of the next line. Raises as `disk_rows.rows` does.
     """
-    rows = list(disk_rows.rows(db, WAITING, "WHERE number >= ? ORDER BY number", (first,)))
+    rows = list(disk_rows.rows(db, QUEUED, "WHERE number >= ? ORDER BY number", (first,)))
     if len(rows) < 2:
         return
     lines = [line for row in rows for line in row.lines]

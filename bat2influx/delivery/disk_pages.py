@@ -17,14 +17,14 @@ from typing import NamedTuple
 SIZE = 4096  # bytes
 MAGIC = b"SQLite format 3\0"
 LARGEST = 16 * 1024 * 1024  # bytes of a record; 200 lines of 80 KiB
-WAITING_COLUMNS, REJECTED_COLUMNS = 3, 6  # disk_format.TABLES
+QUEUED_COLUMNS, REJECTED_COLUMNS = 3, 6  # disk_format.TABLES
 _LEAF, _INTERIOR = 13, 5  # kinds of pages of a table
-_MOST_LOCAL = (
+_MAX_LOCAL = (
     SIZE - 35
 )  # bytes of a record in a leaf at most, and (_LEAST_LOCAL) at least if it has overflow pages
 _LEAST_LOCAL = (SIZE - 12) * 32 // 255 - 23
-_MOST_CELLS = (SIZE - 8) // 6  # in a page; text at that place would give a larger number
-_MOST_FREE = SIZE // 4 - 2  # pages in a page of the free list
+_MAX_CELLS = (SIZE - 8) // 6  # in a page; text at that place would give a larger number
+_MAX_FREE = SIZE // 4 - 2  # pages in a page of the free list
 _CONSTANT = ((16, b"\x10\0"), (20, b"\0\x40\x20\x20"), (52, bytes(4)), (56, b"\0\0\0\1"))
 
 Value = int | bytes | None
@@ -42,7 +42,7 @@ class Record(NamedTuple):
 def records(page: bytes, read: Read) -> Iterator[Record]:
     """Yield possible rows of the two tables, in the order of the page, of any kind of page."""
     count, seen = _u16(page, 3), set[int]()  # overflow pages: each belongs to one row
-    for at in range(count if count <= _MOST_CELLS else 0):
+    for at in range(count if count <= _MAX_CELLS else 0):
         if found := _cell(page, _u16(page, 8 + 2 * at), read, seen):
             yield Record(at, *found)
 
@@ -69,10 +69,10 @@ def _cell(
 
 
 def _payload(page: bytes, start: int, size: int, read: Read, seen: set[int]) -> bytes | None:
-    if size <= _MOST_LOCAL:
+    if size <= _MAX_LOCAL:
         return page[start : start + size]
     local = _LEAST_LOCAL + (size - _LEAST_LOCAL) % (SIZE - 4)
-    if local > _MOST_LOCAL:
+    if local > _MAX_LOCAL:
         local = _LEAST_LOCAL
     parts = [page[start : start + local]]
     following, rest = _u32(page, start + local), size - local
@@ -93,7 +93,7 @@ def _columns(payload: bytes) -> tuple[Value, ...] | None:
     while at < end and len(kinds) <= REJECTED_COLUMNS:
         kind, at = _varint(payload, at)
         kinds.append(kind)
-    if at != end or len(kinds) not in {WAITING_COLUMNS, REJECTED_COLUMNS}:
+    if at != end or len(kinds) not in {QUEUED_COLUMNS, REJECTED_COLUMNS}:
         return None
     columns: list[Value] = []
     for kind in kinds:
@@ -144,7 +144,7 @@ def free_pages(header: bytes, pages: int, read: Read) -> frozenset[int]:
     while trunk:
         page = read(trunk)
         here = _u32(page, 4)
-        if not 2 <= trunk <= pages or here > _MOST_FREE or len(found) + here >= count:
+        if not 2 <= trunk <= pages or here > _MAX_FREE or len(found) + here >= count:
             return frozenset()
         more = {trunk, *(_u32(page, 8 + 4 * at) for at in range(here))}
         if len(more) != here + 1 or found & more:

@@ -25,13 +25,13 @@ from bat2influx.delivery import disk_format, disk_rows
 from bat2influx.delivery.disk_errors import DamagedError, DiskError, DiskFault, explain
 from bat2influx.delivery.disk_file import DiskFile
 from bat2influx.delivery.disk_merge import Merger
-from bat2influx.delivery.disk_rows import AROUND, REJECTED, WAITING, DiskRow, make_room, newest
+from bat2influx.delivery.disk_rows import AROUND, QUEUED, REJECTED, DiskRow, make_room, newest
 from bat2influx.influx.lineprotocol import moved
 
 if TYPE_CHECKING:
     from bat2influx.influx.outcome import RejectedLine
 
-PATIENCE = 2.0  # s; how long another program may have the file locked
+LOCK_TIMEOUT = 2.0  # s; how long another program may have the file locked
 LINGER = 60.0  # s; how long an empty file stays
 SMALLEST = 256 * 1024  # bytes
 _LARGEST_WAL = 512 * 1024  # bytes, in addition to the queue
@@ -80,22 +80,22 @@ class DiskQueue:
         directory: Path,
         max_size: int,
         *,
-        patience: float = PATIENCE,
+        lock_timeout: float = LOCK_TIMEOUT,
         linger: float = LINGER,
         clock: Callable[[], int] = time.time_ns,
     ) -> None:
-        """Touch nothing; `patience` and `linger` are in s. The figures are right after `open`."""
+        """Touch nothing; `lock_timeout` and `linger` are in s. `open` reads the figures."""
         self.max_size = max(max_size, SMALLEST)
         self._clock = clock
         wal = min(_LARGEST_WAL, self.max_size // 8)
         self._room = self.max_size - 2 * wal - _SHM  # bytes for pages
         self._request = directory / _REQUEST
         self._file = DiskFile(
-            directory / disk_format.NAME, wal=wal, patience=patience, linger=linger
+            directory / disk_format.NAME, wal=wal, lock_timeout=lock_timeout, linger=linger
         )
         self._merger = Merger()
         self._dropped = self._rejected_dropped = 0
-        self._shown: StoredBatch | None = None  # the batch that is being sent
+        self._sending: StoredBatch | None = None  # the batch that is being sent
         self._dropped_under_way = 0  # lines dropped from it, which may be stored all the same
 
     def __len__(self) -> int:
@@ -145,24 +145,24 @@ class DiskQueue:
         """
         if not lines:
             return StoredBatch(self._file.generation, self._file.figures.end, ())
-        kept = newest(lines, self._room // 2)
-        packed = disk_rows.pack(kept)
+        remaining = newest(lines, self._room // 2)
+        packed = disk_rows.pack(remaining)
         size = sum(len(each.stored) for each in packed)
         with self._file.transaction(appending=size + self._merger.size) as db:
             first, end = self._file.figures[:2]
-            if len(kept) < len(lines):  # lines older than the dropped ones are dropped, too
+            if len(remaining) < len(lines):  # lines older than the dropped ones are dropped, too
                 db.execute("DELETE FROM waiting")
             else:
                 self._merger.append(db, self._file.generation, end, packed)
             make_room(db, self._room, packed)
             disk_rows.insert_packed(db, end, packed)
         self._count_dropped(first)
-        self._dropped += len(lines) - len(kept)
+        self._dropped += len(lines) - len(remaining)
         number = self._file.figures.end - len(lines)
         return StoredBatch(self._file.generation, number, tuple(lines))
 
     @property
-    def gone(self) -> tuple[int, int, int]:
+    def removed(self) -> tuple[int, int, int]:
         """Generation, 0 and the oldest line's number: the range of lines no longer queued."""
         return self._file.generation, 0, self._file.figures.first
 
@@ -186,11 +186,11 @@ class DiskQueue:
         with self._file.guarded():
             db = self._file.opened()
             if db is None or not len(self):
-                self._file.give_back()
+                self._file.free_space()
                 return None
             first = self._file.figures.first
             lines: list[bytes] = []
-            with closing(disk_rows.rows(db, WAITING)) as rows:
+            with closing(disk_rows.rows(db, QUEUED)) as rows:
                 for row in rows:
                     if row.number != first + len(lines):
                         raise DamagedError("a row is missing")
@@ -201,8 +201,8 @@ class DiskQueue:
                 raise DamagedError("a row is missing at the end")
         self._dropped += self._dropped_under_way
         self._dropped_under_way = 0
-        self._shown = StoredBatch(self._file.generation, first, tuple(lines[:max_lines]))
-        return self._shown
+        self._sending = StoredBatch(self._file.generation, first, tuple(lines[:max_lines]))
+        return self._sending
 
     def shift(self, generation: int, first: int, end: int, step_ns: int) -> int:
         """Move the timestamps of queued lines, from number `first` to the one before `end`.
@@ -216,7 +216,7 @@ class DiskQueue:
         if (count := min(end, newest_end) - max(first, oldest)) <= 0:
             return 0
         with self._file.transaction() as db:
-            for row in list(disk_rows.rows(db, WAITING, AROUND, (first, end))):
+            for row in list(disk_rows.rows(db, QUEUED, AROUND, (first, end))):
                 lines = [
                     moved(line, step_ns) if first <= number < end else line
                     for number, line in enumerate(row.lines, row.number)
@@ -237,12 +237,12 @@ class DiskQueue:
             return
         end = batch.end
         room = max(0, end - max(batch.first, self._file.figures.first))  # some may be dropped
-        kept = undecided[-room:] if room else ()
-        if rejected or (*kept,) != batch.lines[len(batch.lines) - room :]:
-            self._take_out(end, kept, rejected)
-        self._dropped += len(undecided) - len(kept)
-        self._dropped_under_way, self._shown = 0, None
-        self._file.give_back()
+        remaining = undecided[-room:] if room else ()
+        if rejected or (*remaining,) != batch.lines[len(batch.lines) - room :]:
+            self._replace_oldest(end, remaining, rejected)
+        self._dropped += len(undecided) - len(remaining)
+        self._dropped_under_way, self._sending = 0, None
+        self._file.free_space()
 
     def retry_rejected(self) -> int:
         """Queue the rejected lines again, as the newest, oldest first; return their number.
@@ -264,11 +264,11 @@ class DiskQueue:
         return count
 
     @property
-    def asked(self) -> bool:
-        """Whether `request_retry` was called since the last `take_request`."""
+    def retry_requested(self) -> bool:
+        """Whether `request_retry` was called since the last `pop_request`."""
         return os.path.lexists(self._request)
 
-    def take_request(self) -> bool:
+    def pop_request(self) -> bool:
         """Return whether `request_retry` was called since the last time. Raises DiskError."""
         try:
             self._request.unlink()
@@ -282,16 +282,18 @@ class DiskQueue:
         """Close the file, or remove an empty one; the next call opens it again."""
         self._file.close()
 
-    def _take_out(self, end: int, kept: Sequence[bytes], rejected: Sequence[RejectedLine]) -> None:
-        """Replace all lines before `end` by `kept`."""
+    def _replace_oldest(
+        self, end: int, remaining: Sequence[bytes], rejected: Sequence[RejectedLine]
+    ) -> None:
+        """Replace all lines before `end` by `remaining`."""
         known = self.rejected_count + len(rejected)
         with self._file.transaction() as db:
-            first = max(self._file.figures.first, end - len(kept))
-            last = disk_rows.row(db, WAITING, "WHERE number < ? ORDER BY number DESC", (end,))
+            first = max(self._file.figures.first, end - len(remaining))
+            last = disk_rows.row(db, QUEUED, "WHERE number < ? ORDER BY number DESC", (end,))
             db.execute("DELETE FROM waiting WHERE number < ?", (end,))
             if last and last.end > end:
                 disk_rows.insert(db, end, last.lines[end - last.number :])
-            disk_rows.insert(db, end - len(kept), kept)
+            disk_rows.insert(db, end - len(remaining), remaining)
             if rejected:
                 self._insert_rejected(db, rejected)
         self._dropped += self._file.figures.first - first
@@ -309,7 +311,7 @@ class DiskQueue:
 
     def _count_dropped(self, first: int) -> None:
         """Count lines dropped from `first` on; those being sent may still be stored."""
-        now, batch = self._file.figures.first, self._shown
+        now, batch = self._file.figures.first, self._sending
         under_way = 0
         if batch is not None and batch.generation == self._file.generation:
             under_way = max(0, min(now, batch.end) - first)

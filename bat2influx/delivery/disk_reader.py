@@ -17,8 +17,8 @@ from typing import NamedTuple
 
 from bat2influx.delivery import disk_format
 from bat2influx.delivery.disk_errors import FAILURES, DamagedError, DiskError, DiskFault, explain
-from bat2influx.delivery.disk_queue import PATIENCE, StoredRejection, rejected_of
-from bat2influx.delivery.disk_rows import REJECTED, WAITING, DiskRow, figures, row, rows
+from bat2influx.delivery.disk_queue import LOCK_TIMEOUT, StoredRejection, rejected_of
+from bat2influx.delivery.disk_rows import QUEUED, REJECTED, DiskRow, figures, row, rows
 from bat2influx.influx.lineprotocol import stamp_of
 
 _PIECE = 10  # rows
@@ -28,7 +28,7 @@ _STEPS = 1_000_000  # of SQLite's virtual machine for a piece; an intact file ne
 class Summary(NamedTuple):
     """Numbers of queued and of rejected lines, bytes on disk, the oldest timestamp in ns."""
 
-    waiting: int
+    queued: int
     rejected: int
     size: int
     oldest: int | None
@@ -37,13 +37,13 @@ class Summary(NamedTuple):
 class DiskReader:
     """Reads the file in `directory`; without a file the queue is empty."""
 
-    def __init__(self, directory: Path, *, patience: float = PATIENCE) -> None:
-        """Raises DiskError. `patience` is in s."""
+    def __init__(self, directory: Path, *, lock_timeout: float = LOCK_TIMEOUT) -> None:
+        """Raises DiskError. `lock_timeout` is in s."""
         self._path = directory / disk_format.NAME
         self._db: sqlite3.Connection | None = None
         with self._guarded(), suppress(FileNotFoundError):
             if disk_format.is_there(self._path):
-                self._db = disk_format.connect_to_read(self._path, patience)
+                self._db = disk_format.connect_to_read(self._path, lock_timeout)
                 try:
                     figures(self._db)  # with a damaged schema the lists would be empty
                 except BaseException:
@@ -75,12 +75,12 @@ class DiskReader:
             return None
         with self._guarded():
             disk_format.limit(self._db, _STEPS)
-            last = row(self._db, WAITING, "ORDER BY number DESC")
+            last = row(self._db, QUEUED, "ORDER BY number DESC")
         return stamp_of(last.lines[-1]) if last else None
 
     def lines(self) -> Iterator[bytes]:
         """Yield the queued lines, oldest first. Raises DiskError."""
-        for each in self._rows(WAITING):
+        for each in self._rows(QUEUED):
             yield from each.lines
 
     def rejected(self) -> Iterator[StoredRejection]:

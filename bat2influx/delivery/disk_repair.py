@@ -16,8 +16,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from bat2influx.delivery import disk_format, salvage
+from bat2influx.delivery.disk_check import check_file
 from bat2influx.delivery.disk_errors import FAILURES, DiskError, DiskFault, explain, fault_of
-from bat2influx.delivery.disk_look import look_at
 
 RETRY, LONGEST_RETRY = 10.0, 600.0  # s between two attempts of a salvage; at first, and at most
 
@@ -28,11 +28,11 @@ class Repair:
     def __init__(self, path: Path) -> None:
         """Touch nothing."""
         self._path = path
-        self._look: Generator[None, None, None] | None = None  # running
+        self._check: Generator[None, None, None] | None = None  # running
         self._salvage: salvage.Salvage | None = None  # running
         self._damage = ""  # the reason for a salvage that runs or is to be retried, '' for none
         self._failed: DiskError | None = None  # from its latest attempt
-        self._short = False  # whether disk space was insufficient
+        self._disk_full = False  # whether disk space was insufficient
         self._retry, self._not_before = 0.0, 0.0  # s; the second is monotonic
 
     @property
@@ -42,30 +42,30 @@ class Repair:
             self._end()  # the file was removed by another program
         return bool(self._damage)
 
-    def look(self) -> None:
-        """Check the file; DiskError if the check is not finished. Raises as `look_at` does."""
+    def check(self) -> None:
+        """Check the file; DiskError if the check is not finished. Raises as `check_file` does."""
         until = time.monotonic() + salvage.SLICE
-        if self._look is None:
-            self._look = look_at(self._path)
+        if self._check is None:
+            self._check = check_file(self._path)
         try:
-            for _ in self._look:
+            for _ in self._check:
                 if time.monotonic() >= until:
                     break
             else:
-                self._look = None
+                self._check = None
                 return
         except BaseException:
-            self._look = None
+            self._check = None
             raise
         text = f"{self._path} has a large WAL, which is checked first; this takes a while"
-        raise DiskError(DiskFault.LOOKING, text)
+        raise DiskError(DiskFault.CHECKING, text)
 
     def begin(self, damage: str) -> None:
         """Begin to replace the file; `damage` says why."""
         self.close()
         self._damage = damage
 
-    def go_on(self) -> salvage.Saved:
+    def continue_salvage(self) -> salvage.SalvageResult:
         """Recover readable lines for a slice of time; return the result.
 
         Raises DiskError if the recovery is not finished, or cannot be done now.
@@ -75,27 +75,27 @@ class Repair:
                 raise self._failed
             self._salvage = salvage.Salvage(self._path)
         try:
-            saved = self._slice_of(self._salvage)
+            result = self._slice_of(self._salvage)
         except FAILURES as error:
             self._salvage = None
             raise self._failure(error) from error
-        if saved is None:
-            count = self._salvage.saved
+        if result is None:
+            count = self._salvage.recovered
             text = f"{self._damage}; {count} of its values are recovered so far, recovery continues"
-            raise DiskError(DiskFault.SAVING, text)
+            raise DiskError(DiskFault.SALVAGING, text)
         self._end()
-        return saved
+        return result
 
     def close(self) -> None:
         """Abort without a change; the next start begins again."""
-        if self._look is not None:
-            self._look.close()
-            self._look = None
+        if self._check is not None:
+            self._check.close()
+            self._check = None
         if self._salvage is not None:
             self._salvage.close()
         self._end()
 
-    def _slice_of(self, work: salvage.Salvage) -> salvage.Saved | None:
+    def _slice_of(self, work: salvage.Salvage) -> salvage.SalvageResult | None:
         try:
             return work.run()
         except FAILURES as error:
@@ -107,15 +107,15 @@ class Repair:
         """Return the error for a failed salvage, and set the time of the next attempt."""
         assert isinstance(error, FAILURES)
         found = explain(error, self._path)
-        told = DiskError(found.fault, f"{self._damage} and cannot be replaced: {found}")
+        failure = DiskError(found.fault, f"{self._damage} and cannot be replaced: {found}")
         if found.fault is not DiskFault.BUSY:  # BUSY is detected before anything is written
             self._retry = min(2 * self._retry or RETRY, LONGEST_RETRY)
-            self._failed, self._not_before = told, time.monotonic() + self._retry
-            self._short = not self._has_room()
-        return told
+            self._failed, self._not_before = failure, time.monotonic() + self._retry
+            self._disk_full = not self._has_room()
+        return failure
 
     def _may_retry(self) -> bool:
-        return time.monotonic() >= self._not_before or (self._short and self._has_room())
+        return time.monotonic() >= self._not_before or (self._disk_full and self._has_room())
 
     def _has_room(self) -> bool:
         """Return whether the new file certainly fits on the disk, apart from quotas."""

@@ -16,7 +16,7 @@ from bat2influx.delivery import disk_lines
 from bat2influx.delivery.disk_errors import DamagedError
 from bat2influx.delivery.disk_lines import ROW_LINES
 
-WAITING = "SELECT number, crc, packed, x'', 0 FROM waiting"
+QUEUED = "SELECT number, crc, packed, x'', 0 FROM waiting"
 AROUND = f"WHERE number > ? - {ROW_LINES} AND number < ? ORDER BY number"  # first and end
 REJECTED = "SELECT number, crc, packed, reason, time FROM rejected"
 
@@ -130,7 +130,7 @@ def row(
 
 def figures(db: sqlite3.Connection, empty: int = 1) -> Figures:
     """Return the figures of a file; `empty` is the number of the next line of an empty queue."""
-    first, last = _end(db, WAITING, "ASC"), _end(db, WAITING, "DESC")
+    first, last = _end(db, QUEUED, "ASC"), _end(db, QUEUED, "DESC")
     first_rejected, last_rejected = _end(db, REJECTED, "ASC"), _end(db, REJECTED, "DESC")
     return Figures(
         first.number if first else empty,
@@ -213,15 +213,15 @@ def make_room(db: sqlite3.Connection, most: int, packed: Sequence[Packed] = ()) 
         over = (used + _pages_for(packed)) * page - most
         if over <= 0:
             return
-        gone: list[object] = []
+        dropped_until: list[object] = []
         sizes = "SELECT number, length(packed) FROM waiting ORDER BY number"
         with closing(db.execute(sizes)) as found:
             while over > 0 and (last := found.fetchone()):
-                gone = [last[0]]
+                dropped_until = [last[0]]
                 over -= _whole([last[1:]])
-        if not gone:
+        if not dropped_until:
             return
-        db.execute("DELETE FROM waiting WHERE number <= ?", gone)
+        db.execute("DELETE FROM waiting WHERE number <= ?", dropped_until)
 
 
 def _pages_for(packed: Sequence[Packed]) -> int:
@@ -246,9 +246,9 @@ def _rejected_bytes_ever(db: sqlite3.Connection) -> int:
     return _whole(found)
 
 
-def scalar(db: sqlite3.Connection, question: str) -> int:
+def scalar(db: sqlite3.Connection, statement: str) -> int:
     """Return the number that a statement returns."""
-    return _whole(db.execute(question).fetchall())
+    return _whole(db.execute(statement).fetchall())
 
 
 def _whole(found: list[tuple[object]]) -> int:

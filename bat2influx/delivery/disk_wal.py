@@ -21,7 +21,7 @@ from typing import NamedTuple
 
 from bat2influx.delivery.disk_pages import SIZE
 
-MOST_FRAMES = 1 << 20  # that are read, 4 GiB; 9 bytes of memory each
+MAX_FRAMES = 1 << 20  # that are read, 4 GiB; 9 bytes of memory each
 _HEADER, _HEAD = 32, 24  # bytes of the file's header, and of a frame's
 _FRAME = _HEAD + SIZE
 _MAGIC = 0x377F0682  # checksums of little-endian words; plus one: of big-endian words
@@ -73,7 +73,7 @@ class Wal:
         self.frames = Frames()
         self.committed = self.taken = 0
         self.lost = False  # whether there are commits after damage, which SQLite does not use
-        self.cut = False  # whether there are more frames than are read
+        self.truncated = False  # whether there are more frames than are read
 
     @property
     def usable(self) -> int:
@@ -101,7 +101,7 @@ def read_wal(read: ReadAt) -> Generator[None, None, Wal]:
 def _guessed(read: ReadAt, order: str, seed: bytes) -> Generator[None, None, Wal]:
     """Return the frames after a damaged header, with the salt of the first good frame."""
     at, before = _HEADER, b""
-    while len(head := read(at, _HEAD)) == _HEAD and at < _HEADER + MOST_FRAMES * _FRAME:
+    while len(head := read(at, _HEAD)) == _HEAD and at < _HEADER + MAX_FRAMES * _FRAME:
         if before[8:16] == head[8:16] and _is_good(
             order, before[16:], head, read(at + _HEAD, SIZE)
         ):
@@ -117,8 +117,8 @@ def _frames(
     wal = Wal()
     at, unbroken, ended = _HEADER, whole, False
     while len(head := read(at, _HEAD)) == _HEAD:
-        if len(wal.frames) >= MOST_FRAMES:
-            wal.cut = True
+        if len(wal.frames) >= MAX_FRAMES:
+            wal.truncated = True
             break
         page = read(at + _HEAD, SIZE) if head[8:16] == salt else b""
         good = bool(page) and _is_good(order, seed, head, page)

@@ -46,7 +46,7 @@ class MemoryQueue:
         self.rejected: deque[RejectedLine] = deque(maxlen=REJECTED_KEPT)
         self._lines: deque[bytes] = deque()
         self._first = 0  # running number of the oldest line
-        self._shown = 0  # lines before this number are being sent
+        self._sending = 0  # lines before this number are being sent
 
     def __len__(self) -> int:
         return len(self._lines)
@@ -103,17 +103,17 @@ class MemoryQueue:
         if not self._lines:
             return None
         batch = Batch(self._first, tuple(islice(self._lines, max_lines)))
-        self._shown = self._first + len(batch.lines)
+        self._sending = self._first + len(batch.lines)
         return batch
 
     def settle(
         self, batch: Batch, undecided: Sequence[bytes], rejected: Sequence[RejectedLine]
     ) -> None:
         """End the transaction: of `batch` only the `undecided` lines stay queued, in order."""
-        gone = [self._lines.popleft() for _ in range(self._shown - self._first)]
+        gone = [self._lines.popleft() for _ in range(self._sending - self._first)]
         self.size -= sum(map(len, gone)) + OVERHEAD * len(gone)
         self._first += len(gone)
-        self._shown = 0
+        self._sending = 0
         self._lines.extendleft(reversed(undecided))
         self._first -= len(undecided)
         self.size += sum(map(len, undecided)) + OVERHEAD * len(undecided)
@@ -128,7 +128,7 @@ class MemoryQueue:
     def _keep_within_bound(self) -> None:
         while self.size > self.max_size:
             self._pop()
-            if self._first > self._shown:  # a line that is being sent may still be stored
+            if self._first > self._sending:  # a line that is being sent may still be stored
                 self.dropped += 1
 
     def _pop(self) -> None:

@@ -25,7 +25,7 @@ class OwnLines:
 
     def add(self, generation: int, first: int, end: int) -> None:
         """Add lines that were written to disk."""
-        self._be_of(generation)
+        self._use_generation(generation)
         if first >= end:
             return
         if self.ranges and self.ranges[-1][1] == first:
@@ -34,13 +34,13 @@ class OwnLines:
 
     def remove(self, generation: int, first: int, end: int) -> None:
         """Remove lines that were settled, dropped, or may be in the database."""
-        self._be_of(generation)
+        self._use_generation(generation)
         kept = []
         for start, stop in self.ranges:
             kept += [(start, min(stop, first)), (max(start, end), stop)]
         self.ranges = [each for each in kept if each[0] < each[1]]
 
-    def but(self, batch: StoredBatch | None) -> list[tuple[int, int]]:
+    def excluding(self, batch: StoredBatch | None) -> list[tuple[int, int]]:
         """Return the ranges without the batch that is being sent."""
         chosen = OwnLines()
         chosen.generation, chosen.ranges = self.generation, self.ranges
@@ -48,6 +48,6 @@ class OwnLines:
             chosen.remove(batch.generation, batch.first, batch.end)
         return chosen.ranges
 
-    def _be_of(self, generation: int) -> None:
+    def _use_generation(self, generation: int) -> None:
         if generation != self.generation:  # the file was replaced, with other numbers
             self.generation, self.ranges = generation, []

@@ -19,7 +19,7 @@ from bat2influx.service.journal import DampedEpisode, Episode, event
 
 log = logging.getLogger(__name__)
 
-MOST_REASONS = 100  # of rejected lines, each logged once
+MAX_REASONS = 100  # of rejected lines, each logged once
 
 
 class Reports:
@@ -28,45 +28,45 @@ class Reports:
     def __init__(self, where: str) -> None:
         """`where` is the address of the database."""
         self._database = DampedEpisode(log, {"PEER": where}, counted="failed attempt")
-        self._takes_values = ""  # the text for a database that works again, '' while it fails
+        self._recovery_text = ""  # the text for a database that works again, '' while it fails
         self._disk = DampedEpisode(log)
         self._growing = Episode(log)
         self._overflow = Episode(log)
-        self._aside = Episode(log)
+        self._quarantine = Episode(log)
         self._reasons: set[str] = set()  # of rejected lines
         self._dropped = self._rejected_dropped = 0  # lines, at the latest warning
 
     @property
     def troubles(self) -> tuple[Trouble, ...]:
         """The troubles of the database, of the disk, and of the space for rejected values."""
-        found = [each.trouble for each in (self._database, self._disk, self._aside)]
+        found = [each.trouble for each in (self._database, self._disk, self._quarantine)]
         return tuple(trouble for trouble in found if trouble)
 
     def use_database(self, where: str) -> None:
         """Name another database in the entries from now on."""
         self._database.is_about(PEER=where)
-        self._takes_values = ""
+        self._recovery_text = ""
 
     def failed(self, trouble: Trouble, now: float) -> None:
         """Take in that the database did not accept a batch."""
-        self._takes_values = ""
+        self._recovery_text = ""
         self._database.failed(trouble, now)
 
     def delivered(self, peer: str, now: float) -> None:
         """Take in that the database accepted a batch."""
-        self._takes_values = f"{peer} is reachable again"
-        self.goes_on(now)
+        self._recovery_text = f"{peer} is reachable again"
+        self.report_recovery(now)
 
-    def goes_on(self, now: float) -> None:
+    def report_recovery(self, now: float) -> None:
         """Log the recovery of the database once it has lasted."""
-        if self._takes_values:
-            self._database.recovered(self._takes_values, now)
+        if self._recovery_text:
+            self._database.recovered(self._recovery_text, now)
 
     def rejected(self, lines: Iterable[RejectedLine]) -> None:
         """Log the first line of each reason."""
         for row in lines:
             cause = row.reason
-            if cause not in self._reasons and len(self._reasons) < MOST_REASONS:
+            if cause not in self._reasons and len(self._reasons) < MAX_REASONS:
                 self._reasons.add(cause)
                 text = "value rejected by the database and quarantined (%s): %s%s"
                 line = row.line.decode("utf-8", "replace")
@@ -89,18 +89,18 @@ class Reports:
 
         With `switched` timestamps follow another clock from now on.
         """
-        way, extra = "forward" if step_ns > 0 else "back", event("clock set")
+        direction, extra = "forward" if step_ns > 0 else "back", event("clock set")
         if switched:
             text = "timestamps move %s by %.1f s, also those of %d queued values"
         else:
             text = "the clock was set %s by %.1f s; timestamps of %d queued values are corrected"
-        log.info(text, way, abs(step_ns) / NS, count, extra=extra)
+        log.info(text, direction, abs(step_ns) / NS, count, extra=extra)
 
     def disk(self, fault: DiskError | None, now: float) -> None:
         """Take in whether the disk works."""
         if fault:
             why = Trouble(
-                f"disk {fault.fault.value}", str(fault), meanwhile="values are queued in memory"
+                f"disk {fault.fault.value}", str(fault), effect="values are queued in memory"
             )
             self._disk.failed(why, now)
         else:
@@ -123,22 +123,22 @@ class Reports:
         elif self._overflow.trouble and not queued:
             self._overflow.recovered(f"the queue is empty again; {count} values were dropped", now)
 
-    def rejected_dropped(self, count: int, kept: int, now: float) -> None:
+    def rejected_dropped(self, count: int, quarantined: int, now: float) -> None:
         """Warn when `count`, the number of rejected lines dropped so far, has grown.
 
-        `kept` is how many are still quarantined.
+        `quarantined` is how many are still quarantined.
         """
         if count > self._rejected_dropped:
             self._rejected_dropped = count
             text = (
                 f"too many values are rejected: the oldest quarantined ones are dropped, {count} so"
-                f" far, {kept} are quarantined; `bat2influx spool` lists them with the reasons:"
-                " correct these, then send the values again with --retry-rejected"
+                f" far, {quarantined} are quarantined; `bat2influx spool` lists them with the"
+                " reasons: correct these, then send the values again with --retry-rejected"
             )
-            self._aside.failed(Trouble("refused dropped", text), now)
-        elif self._aside.trouble and not kept:
+            self._quarantine.failed(Trouble("refused dropped", text), now)
+        elif self._quarantine.trouble and not quarantined:
             text = f"no rejected value is quarantined any more; {count} were dropped"
-            self._aside.recovered(text, now)
+            self._quarantine.recovered(text, now)
 
 
 class InboxReport:

@@ -8,8 +8,8 @@ The order makes an interruption safe at any point: the new file is completed bes
 the damaged one is renamed, the new one is renamed to its place. So if there is a salvage and no
 spool, only the last step is missing; if there are both, the salvage is incomplete and is removed.
 
-SQLite does not read the damaged file: disk_wreck.py finds its rows. The work is done in slices of
-time, because the keeper has other work, too.
+SQLite does not read the damaged file: disk_recovery.py finds its rows. The work is done in slices
+of time, because the keeper has other work, too.
 """
 
 from __future__ import annotations
@@ -32,18 +32,18 @@ from bat2influx.delivery.disk_format import (
     sync,
 )
 from bat2influx.delivery.disk_lines import ROW_LINES
+from bat2influx.delivery.disk_recovery import Pages, RecoveredRows
 from bat2influx.delivery.disk_rows import insert, insert_rejected
-from bat2influx.delivery.disk_wreck import Pages, Wreck
 
-KEPT = 3  # damaged files
+MAX_DAMAGED_FILES = 3  # damaged files
 SLICE = 2.0  # s that the keeper works on it at a time
 
 
-class Saved(NamedTuple):
+class SalvageResult(NamedTuple):
     """The path of the damaged file; recovered lines, and lost ones as far as numbers show it."""
 
-    aside: Path
-    waiting: int
+    quarantined_as: Path
+    queued: int
     rejected: int
     lost: int
     rejected_lost: int
@@ -66,11 +66,11 @@ class Salvage:
 
     def __init__(self, path: Path) -> None:
         """Touch nothing."""
-        self.saved = 0  # lines so far
+        self.recovered = 0  # lines so far
         self._path = path
         self._work = self._steps()
 
-    def run(self, seconds: float = SLICE) -> Saved | None:
+    def run(self, seconds: float = SLICE) -> SalvageResult | None:
         """Work for so many s; return the result once when finished, otherwise None.
 
         Raises sqlite3.Error and OSError if the new file cannot be written, or another program has
@@ -86,7 +86,7 @@ class Salvage:
         """Abort the salvage if it is not finished, without a change."""
         self._work.close()
 
-    def _steps(self) -> Generator[Saved | None, None, None]:
+    def _steps(self) -> Generator[SalvageResult | None, None, None]:
         _check_locks(self._path)
         fresh = _fresh(self._path)
         remove(fresh)
@@ -101,26 +101,26 @@ class Salvage:
         except BaseException:
             remove(fresh)
             raise
-        aside = set_aside(self._path, "damaged")
+        target = quarantine(self._path, "damaged")
         finish(self._path)
-        _remove_old(aside, self._path)
-        yield Saved(aside, *counts)
+        _remove_old(target, self._path)
+        yield SalvageResult(target, *counts)
 
     def _save(
         self, pages: Pages, db: sqlite3.Connection
     ) -> Generator[None, None, tuple[int, int, int, int]]:
-        wreck = Wreck(pages)
-        for _ in wreck.search():
+        recovered = RecoveredRows(pages)
+        for _ in recovered.search():
             yield None
         db.execute("BEGIN IMMEDIATE")
         number, begun = 1, time.monotonic()
         lines: list[bytes] = []  # that are a row together
-        for row in wreck.waiting.rows():
+        for row in recovered.queued.rows():
             if len(lines) + len(row.lines) > ROW_LINES:
                 number = insert(db, number, lines)
                 lines.clear()
             lines += row.lines
-            self.saved += len(row.lines)
+            self.recovered += len(row.lines)
             if time.monotonic() > begun + SLICE:  # keeps the last sync short
                 db.execute("COMMIT")
                 db.execute("BEGIN IMMEDIATE")
@@ -128,36 +128,36 @@ class Salvage:
             yield None
         number = insert(db, number, lines)
         rejected = 0
-        for row in wreck.rejected.rows():
+        for row in recovered.rejected.rows():
             insert_rejected(db, row.lines, row.reason, row.time)
             rejected += len(row.lines)
             yield None
         db.execute("COMMIT")
-        return number - 1, rejected, wreck.waiting.lost, wreck.rejected.lost
+        return number - 1, rejected, recovered.queued.lost, recovered.rejected.lost
 
 
-def give_up(path: Path) -> Saved:
+def give_up(path: Path) -> SalvageResult:
     """Set aside a damaged file without any readable line. Raises OSError."""
-    aside = set_aside(path, "damaged")
-    _remove_old(aside, path)
-    return Saved(aside, 0, 0, 0, 0)
+    target = quarantine(path, "damaged")
+    _remove_old(target, path)
+    return SalvageResult(target, 0, 0, 0, 0)
 
 
-def set_aside(path: Path, why: str) -> Path:
+def quarantine(path: Path, why: str) -> Path:
     """Rename a file with its companions, and return its new path. Raises OSError."""
     now = time.time_ns()
     moment = time.strftime("%Y%m%dT%H%M%S", time.gmtime(now // 10**9))
-    aside = path.with_name(f"{path.stem}.{why}-{moment}.{now // 1000 % 10**6:06}Z")
+    target = path.with_name(f"{path.stem}.{why}-{moment}.{now // 1000 % 10**6:06}Z")
     companion(path, "-shm").unlink(missing_ok=True)  # an index that SQLite creates again
-    path.rename(aside)
+    path.rename(target)
     for suffix in COMPANIONS:
         if (beside := companion(path, suffix)).exists():
-            beside.rename(companion(aside, suffix))
+            beside.rename(companion(target, suffix))
     sync(path.parent)
-    return aside
+    return target
 
 
-def set_aside_as_newer(path: Path) -> list[Path]:
+def quarantined_as_newer(path: Path) -> list[Path]:
     """Return the files that were set aside as those of a later version, the oldest first."""
     found = path.parent.glob(f"{path.stem}.format-*")
     return sorted(each for each in found if not each.name.endswith(COMPANIONS))
@@ -171,7 +171,7 @@ def _remove_old(latest: Path, path: Path) -> None:
     """Remove all damaged files but the latest KEPT."""
     found = path.parent.glob(f"{path.stem}.damaged-*")
     others = [each for each in found if each != latest and not each.name.endswith(COMPANIONS)]
-    for old in sorted(others)[: -(KEPT - 1)]:
+    for old in sorted(others)[: -(MAX_DAMAGED_FILES - 1)]:
         remove(old)
 
 

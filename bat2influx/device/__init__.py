@@ -1,7 +1,7 @@
 """One Venus OS device: discovery, read requests, detection of failures, and its values.
 
 The path of a value: connection -> device.py -> intake.py (decodes and stamps) -> the main loop. An
-ordinary value passes through short_way.py instead, with the same result in less time.
+ordinary value passes through fast_path.py instead, with the same result in less time.
 
 Rules: no thread and no clock; times are passed in. Nothing a peer does raises an exception.
 

@@ -25,11 +25,11 @@ from typing import NamedTuple
 
 from bat2influx.device.services import Place
 from bat2influx.mqtt.connection import Connection
-from bat2influx.venus.protocol import MOST_PLACES, is_instance
+from bat2influx.venus.protocol import MAX_SERVICES, is_instance
 
 COLLECT = 1.0  # s; services that start together appear within it; later ones are another arrival
 EXAMINE = 1.0  # s; a device answers within milliseconds
-MOST_AT_ONCE = 20  # services that are examined together, each with a read and some thirty topics
+MAX_AT_ONCE = 20  # services that are examined together, each with a read and some thirty topics
 
 
 class State(Enum):
@@ -88,14 +88,14 @@ class Arrivals:
         self.stop()
         self._portal = portal
         if self._services:
-            connection.subscribe(self.subscriptions, may_be_refused=True)
+            connection.subscribe(self.subscriptions, optional=True)
 
     @property
     def subscriptions(self) -> tuple[str, ...]:
         """The topics that stay subscribed to."""
         return tuple(f"N/{self._portal}/{each}/+/ProductId" for each in self._services)
 
-    def see(self, topic: str, payload: bytes, now: float) -> bool:
+    def process(self, topic: str, payload: bytes, now: float) -> bool:
         """Process a message; return whether it was requested here."""
         head, _, leaf = topic.partition(f"/{self._portal}/")
         if head != "N" or not self.begun:
@@ -111,7 +111,7 @@ class Arrivals:
         if not payload:
             for places in (self.there, self._new, self._batch):
                 places.discard(place)
-        elif place not in self.there and len(self.there) < MOST_PLACES:
+        elif place not in self.there and len(self.there) < MAX_SERVICES:
             self.there.add(place)
             self._new.add(place)
             if self.state is State.WATCHING:
@@ -129,15 +129,15 @@ class Arrivals:
             return None
         if self.state is State.COLLECTING:
             self._new.difference_update(known)
-            self._batch = {*sorted(self._new)[:MOST_AT_ONCE]}
+            self._batch = {*sorted(self._new)[:MAX_AT_ONCE]}
             self._new -= self._batch
             if self._examine(connection):
                 self._enter(State.EXAMINING, now + EXAMINE)
                 return None
         found = {leaf for leaf, come in self._examined.items() if come}
-        vain = [self._topic(leaf) for leaf in self._examined if leaf not in found]
-        if vain := [topic for topic in vain if topic not in read]:
-            connection.unsubscribe(vain)
+        unanswered = [self._topic(leaf) for leaf in self._examined if leaf not in found]
+        if unanswered := [topic for topic in unanswered if topic not in read]:
+            connection.unsubscribe(unanswered)
         arrived = Arrival(frozenset(self._batch), frozenset(found)) if self._batch else None
         self._batch.clear()
         self._examined.clear()

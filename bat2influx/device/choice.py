@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bat2influx.printable import MOST_NAMED, some
+from bat2influx.printable import MAX_NAMED, some
 from bat2influx.venus.presets import preset_of
 from bat2influx.venus.protocol import Field
 
@@ -24,9 +24,9 @@ class Choice:
     def of_devices(self, host: str, portals: Sequence[str]) -> UndecidedError:
         """Return the error for several devices behind one broker."""
         first = f"several devices at {host}: put one of these lines under {self._battery} in"
-        lines = [f"serial = {portal}" for portal in portals[:MOST_NAMED]]
-        if len(portals) > MOST_NAMED:
-            lines.append(f"# and {len(portals) - MOST_NAMED:,} others")
+        lines = [f"serial = {portal}" for portal in portals[:MAX_NAMED]]
+        if len(portals) > MAX_NAMED:
+            lines.append(f"# and {len(portals) - MAX_NAMED:,} others")
         return UndecidedError("\n".join([f"{first} {self._config}", *lines]))
 
     def of_instances(
@@ -35,7 +35,7 @@ class Choice:
         """Return the error for several instances of the service of all `fields`."""
         service = fields[0].service
         numbers = some(instances, " and ")
-        instances = instances[:MOST_NAMED]
+        instances = instances[:MAX_NAMED]
         first = f"device {portal} has several instances of {service} ({numbers}):"
         own = [field for field in fields if field.instance is None and not field.optional]
         all_of_them = [

@@ -10,8 +10,8 @@ distance stays valid when heartbeats stop or show no time: both clocks run at th
     state       fits what is known   new            one more of them   enough of them   no time
     UNKNOWN     -                    FOUND, begin   -                  -                UNKNOWN
     FOUND       -                    FOUND, begin   FOUND, count       KNOWN, take      UNKNOWN
-    KNOWN       KNOWN, slew          DOUBTED, begin -                  -                KNOWN
-    DOUBTED     KNOWN, slew          DOUBTED, begin DOUBTED, count     KNOWN, take      KNOWN
+    KNOWN       KNOWN, slew          SUSPECT, begin -                  -                KNOWN
+    SUSPECT     KNOWN, slew          SUSPECT, begin SUSPECT, count     KNOWN, take      KNOWN
 
 Pure: no clock and no socket. A distance is what to add to ns since boot to get the device's time
 in ns since 1970.
@@ -29,7 +29,7 @@ from bat2influx.venus.protocol import NoValue, decode
 
 LATEST = 4_102_444_800 * NS  # 2100-01-01: a clock that shows a later time is wrong
 TOLERANCE = 2 * NS  # for whole seconds and a busy broker
-BEATS = 3
+HEARTBEATS = 3
 SPAN = 4 * NS  # three heartbeats take 6 s, so a burst does not count
 SLEW = NS // 1000  # for each heartbeat, 333 ppm: a quartz clock is off by 100 ppm at most
 CURRENT = 900 * NS  # an older difference is not reported
@@ -41,7 +41,7 @@ class State(Enum):
     UNKNOWN = "not known"
     FOUND = "shown for the first time"
     KNOWN = "known"
-    DOUBTED = "known, but the latest heartbeat differs"
+    SUSPECT = "known, but the latest heartbeat differs"
 
 
 class Event(Enum):
@@ -73,12 +73,12 @@ TABLE = {
     (State.FOUND, Event.ENOUGH): (State.KNOWN, Action.TAKE),
     (State.KNOWN, Event.NO_TIME): (State.KNOWN, Action.NOTHING),
     (State.KNOWN, Event.FITS): (State.KNOWN, Action.SLEW),
-    (State.KNOWN, Event.NEW): (State.DOUBTED, Action.BEGIN),
-    (State.DOUBTED, Event.NO_TIME): (State.KNOWN, Action.NOTHING),
-    (State.DOUBTED, Event.FITS): (State.KNOWN, Action.SLEW),
-    (State.DOUBTED, Event.NEW): (State.DOUBTED, Action.BEGIN),
-    (State.DOUBTED, Event.MORE): (State.DOUBTED, Action.COUNT),
-    (State.DOUBTED, Event.ENOUGH): (State.KNOWN, Action.TAKE),
+    (State.KNOWN, Event.NEW): (State.SUSPECT, Action.BEGIN),
+    (State.SUSPECT, Event.NO_TIME): (State.KNOWN, Action.NOTHING),
+    (State.SUSPECT, Event.FITS): (State.KNOWN, Action.SLEW),
+    (State.SUSPECT, Event.NEW): (State.SUSPECT, Action.BEGIN),
+    (State.SUSPECT, Event.MORE): (State.SUSPECT, Action.COUNT),
+    (State.SUSPECT, Event.ENOUGH): (State.KNOWN, Action.TAKE),
 }
 
 
@@ -99,7 +99,7 @@ class DeviceClock:
         self._new = _New(0, 0, 0)
         self._fitted = 0  # when the latest heartbeat with the known time arrived, ns since boot
 
-    def beat(self, payload: bytes, arrival: int) -> None:
+    def heartbeat(self, payload: bytes, arrival: int) -> None:
         """Process the payload of a heartbeat that arrived at `arrival` (ns since boot)."""
         distance = distance_of(payload, arrival)
         event = self._event(distance, arrival)
@@ -125,11 +125,11 @@ class DeviceClock:
 
         None while that is not known, or if the last heartbeat is older than CURRENT.
         """
-        if self.distance is None or not self.is_heard(now, CURRENT):
+        if self.distance is None or not self.is_recent(now, CURRENT):
             return None
         return now.own_distance - self.distance
 
-    def is_heard(self, now: Now, within: int) -> bool:
+    def is_recent(self, now: Now, within: int) -> bool:
         """Return whether a heartbeat has shown the known time within the last `within` ns."""
         return self.distance is not None and now.boot_ns <= self._fitted + within
 
@@ -138,10 +138,10 @@ class DeviceClock:
             return Event.NO_TIME
         if self.distance is not None and abs(distance - self.distance) <= TOLERANCE:
             return Event.FITS
-        counts = self.state in (State.FOUND, State.DOUBTED)
+        counts = self.state in (State.FOUND, State.SUSPECT)
         if not counts or abs(distance - self._new.distance) > TOLERANCE:
             return Event.NEW
-        enough = self._new.beats + 1 >= BEATS and arrival >= self._new.since + SPAN
+        enough = self._new.beats + 1 >= HEARTBEATS and arrival >= self._new.since + SPAN
         return Event.ENOUGH if enough else Event.MORE
 
     def _slew(self, distance: int) -> None:

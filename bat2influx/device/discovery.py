@@ -18,7 +18,7 @@ from bat2influx.device.firmware import Firmware
 from bat2influx.device.keepalive import Republish
 from bat2influx.device.plan import SYSTEM, Plan
 from bat2influx.device.portal import PortalSearch
-from bat2influx.device.question import Look, Question, Survey
+from bat2influx.device.question import Question, Survey, SurveyState
 from bat2influx.device.remembered import DeviceRecord
 from bat2influx.device.services import Place
 from bat2influx.device.wanted import Wanted
@@ -28,8 +28,8 @@ from bat2influx.venus.protocol import Field
 
 __all__ = ["Discovery", "UndecidedError"]
 
-SURVEY_AGAIN = 15  # times `again_after`: devices of a preset may be plugged in later
-WAIT_FOR_KINDS = 10  # times `again_after`, 10 min: by then a booting device has all services
+SURVEY_AGAIN = 15  # times `retry_interval`: devices of a preset may be plugged in later
+WAIT_FOR_KINDS = 10  # times `retry_interval`, 10 min: by then a booting device has all services
 
 
 class Discovery:
@@ -39,7 +39,7 @@ class Discovery:
     `found` (instances by service) and `present` (service/instance/path of optional fields) are kept
     over connections; `start` begins again on each connection.
 
-    Known instances may become wrong: `doubt_instances` asks again. A discovered instance is then
+    Known instances may become wrong: `recheck_instances` asks again. A discovered instance is then
     replaced; a configured one stays, and `elsewhere` has the instances that exist instead.
     """
 
@@ -47,12 +47,12 @@ class Discovery:
         self,
         wanted: Wanted,
         *,
-        again_after: float,
+        retry_interval: float,
         config: str,
         republish: Republish | None = None,
         known: DeviceRecord | None = None,
     ) -> None:
-        """All delays derive from `again_after`, in s; `known` is from an earlier start.
+        """All delays derive from `retry_interval`, in s; `known` is from an earlier start.
 
         `config` is the path of the ini file, for messages.
         """
@@ -73,16 +73,16 @@ class Discovery:
         self.elsewhere: dict[Place, tuple[int, ...]] = {}
         self.choices: dict[str, str] = {}  # candidates by service, while the rest is read
         self.question = Question(
-            republish or Republish(2 * again_after),
-            again_after / 12,  # 5 s of a minute
+            republish or Republish(2 * retry_interval),
+            retry_interval / 12,  # 5 s of a minute
             Firmware.OLD_TRIED if known.old else Firmware.UNKNOWN,
         )
-        self._survey = Survey(SURVEY_AGAIN * again_after)
+        self._survey = Survey(SURVEY_AGAIN * retry_interval)
         if wanted.more:
-            self._survey.want()
-        self._doubted: dict[str, set[int]] = {}  # instances by service
+            self._survey.request()
+        self._suspects: dict[str, set[int]] = {}  # instances by service
         self.arrivals = Arrivals(sorted(wanted.left_open | wanted.kinds), wanted.optional)
-        self._wait_for_kinds = WAIT_FOR_KINDS * again_after
+        self._wait_for_kinds = WAIT_FOR_KINDS * retry_interval
         self._wait_until = math.inf  # for kinds of a preset that never existed
         self._is_read = False  # whether the device is read: then a choice is no error any more
 
@@ -102,9 +102,9 @@ class Discovery:
         return self.question.echoed
 
     @property
-    def doubting(self) -> bool:
+    def rechecking(self) -> bool:
         """Whether the devices behind the broker are being listed again."""
-        return self.portals.doubting
+        return self.portals.rechecking
 
     @property
     def open(self) -> tuple[str, ...]:
@@ -114,7 +114,7 @@ class Discovery:
     @property
     def done(self) -> bool:
         """Whether everything is known and nothing is in doubt."""
-        return not (self.portals.looking or self.open or self._doubted or self._survey.due)
+        return not (self.portals.listing or self.open or self._suspects or self._survey.due)
 
     @property
     def usable(self) -> list[Field]:
@@ -138,51 +138,51 @@ class Discovery:
         self.portals.begin(connection)
         self.arrivals.stop()
 
-    def look_again(self, now: float) -> None:
+    def check_survey(self, now: float) -> None:
         """Check at intervals which of all possible services and paths exist."""
-        if self._survey.come(now):
+        if self._survey.check_due(now):
             self.question.drop()
 
     def rescan(self) -> None:
         """Check what exists now, as soon as permitted; what does not exist is no longer wanted."""
-        self._survey.replan(Look.REPLACE if self._wanted.more else Look.NONE)
+        self._survey.replan(SurveyState.REPLACE if self._wanted.more else SurveyState.NONE)
         self.question.drop()
 
-    def doubt_instances(self, places: Iterable[tuple[str, int]]) -> None:
+    def recheck_instances(self, places: Iterable[tuple[str, int]]) -> None:
         """These instances of services do not respond: ask which instances exist."""
         for service, instance in places:
-            self._doubted.setdefault(service, set()).add(instance)
+            self._suspects.setdefault(service, set()).add(instance)
             self.question.drop()  # and ask again, for this service too
 
-    def settle(self) -> None:
+    def reading_begun(self) -> None:
         """The device is read: from now on a choice goes to `choices` and is no error."""
         self._is_read = True
 
     @property
-    def reconsidering(self) -> bool:
+    def rechecking_instances(self) -> bool:
         """Whether the instances are being checked."""
-        return bool(self._doubted)
+        return bool(self._suspects)
 
-    def see(self, topic: str, payload: bytes, now: float) -> bool:
+    def process(self, topic: str, payload: bytes, now: float) -> bool:
         """Process a message; return whether it was requested here."""
-        if self.portals.see(topic, payload):
+        if self.portals.process(topic, payload):
             return True
-        watched = self.arrivals.see(topic, payload, now)
-        return self.question.see(topic, payload) or watched
+        watched = self.arrivals.process(topic, payload, now)
+        return self.question.process(topic, payload) or watched
 
     @property
     def at_rest(self) -> bool:
-        """Whether `see_value` would do nothing."""
+        """Whether `process_value` would do nothing."""
         return self.question.idle and self.arrivals.state is WATCHING
 
-    def see_value(self, topic: str, payload: bytes, now: float) -> None:
+    def process_value(self, topic: str, payload: bytes, now: float) -> None:
         """Process a message on the topic of a field."""
         if not self.question.idle:
-            self.question.see(topic, payload)
+            self.question.process(topic, payload)
         if self.arrivals.state is not WATCHING:
-            self.arrivals.see(topic, payload, now)
+            self.arrivals.process(topic, payload, now)
 
-    def awaits(self, now: float) -> bool:
+    def expects_arrival(self, now: float) -> bool:
         """Return whether something wanted may be about to appear.
 
         A kind of a preset that never existed is awaited only for some minutes after a connection:
@@ -192,7 +192,7 @@ class Discovery:
         present = {leaf.partition("/")[0] for leaf in self.present}
         return bool(self.missing or (now < self._wait_until and self._wanted.kinds - present))
 
-    def arrive(
+    def handle_arrivals(
         self, connection: Connection, plan: Plan, absent: Collection[Place], now: float
     ) -> bool:
         """Take over the services that have appeared; return whether that changes the plan.
@@ -210,7 +210,7 @@ class Discovery:
             if service not in self._wanted.kinds or f"{service}/{number}" in surveyed
         }
         arrival = self.arrivals.step(connection, known, plan.fields, now)
-        new = arrival is not None and self._take(arrival)
+        new = arrival is not None and self._add_arrival(arrival)
         return self._follow(absent) or new
 
     def moved(self, place: Place) -> tuple[int, ...]:
@@ -224,7 +224,7 @@ class Discovery:
         there = (number for each, number in self.arrivals.there if each == service)
         return tuple(sorted(number for number in there if number != instance))
 
-    def _take(self, arrival: Arrival) -> bool:
+    def _add_arrival(self, arrival: Arrival) -> bool:
         self._note_present(arrival.leaves, self.present)
         for service in {service for service, _ in arrival.places}:
             instances = {number for each, number in self.arrivals.there if each == service}
@@ -239,7 +239,7 @@ class Discovery:
         read = {leaf.partition("/")[0] for leaf in arrival.leaves}
         unread = {service for service, _ in arrival.places} & self._wanted.kinds - read
         if unread and self.old is not False:  # old firmware does not answer reads of a root
-            self._survey.want()
+            self._survey.request()
             self.question.drop()
         return True
 
@@ -267,15 +267,15 @@ class Discovery:
 
         Raises UndecidedError.
         """
-        if self.portals.looking:
+        if self.portals.listing:
             if new := self.portals.step(connection):
                 self._forget()
             return new
         if self.question.idle:
             self._ask(connection, now)
             return False
-        only_doubt = self.reconsidering and not (self.open or self._survey.due)
-        answers = self.question.step(connection, now, none_will_do=only_doubt)
+        only_recheck = self.rechecking_instances and not (self.open or self._survey.due)
+        answers = self.question.step(connection, now, accept_none=only_recheck)
         if answers is None:
             return False
         self._decide(answers, now)
@@ -287,7 +287,7 @@ class Discovery:
         assert self.portal is not None
         wanted = self._wanted
         several = (service for service in wanted.services if service in wanted.several)
-        services = dict.fromkeys((*self.open, *self._doubted, *several))
+        services = dict.fromkeys((*self.open, *self._suspects, *several))
         paths = wanted.optional if self._survey.due else ()
         self.question.ask(connection, self.portal, services, paths, now)
 
@@ -298,18 +298,18 @@ class Discovery:
         self.found, self.missing = dict(self._wanted.given), ()
         self.present = frozenset()
         if self._wanted.more:
-            self._survey.want()
+            self._survey.request()
         self.elsewhere.clear()
         self.choices.clear()
-        self._doubted.clear()
+        self._suspects.clear()
 
     def _decide(self, answers: protocol.InstanceSearch, now: float) -> None:
         """Evaluate the answers. Raises UndecidedError."""
         wanted = self._wanted
-        replace = self._survey.look is Look.REPLACE
+        replace = self._survey.state is SurveyState.REPLACE
         for service, instances in answers.found.items():
-            if service in self._doubted:
-                self._reconsider(service, instances)
+            if service in self._suspects:
+                self._recheck_instance(service, instances)
             if not (self._is_left_open(service) and instances):
                 continue
             if service in wanted.several:
@@ -321,17 +321,17 @@ class Discovery:
         if self._survey.due:
             self._note_present(answers.present, frozenset() if replace else self.present)
             self._survey.done(now)
-        self._doubted.clear()
+        self._suspects.clear()
         self.missing, self.places = self.open, frozenset(answers.places)
 
     def _add(self, service: str, instances: Collection[int], kept: tuple[int, ...]) -> None:
         """Add these instances of a service to those in `kept`, up to the limit."""
-        new = sorted({*instances} - {*kept})[: protocol.MOST_PLACES - len(kept)]
+        new = sorted({*instances} - {*kept})[: protocol.MAX_SERVICES - len(kept)]
         self.found[service] = tuple(sorted((*kept, *new)))
 
     def _note_present(self, leaves: Collection[str], kept: frozenset[str]) -> None:
         """Add these optional paths to those in `kept`, up to the limit."""
-        new = sorted({*leaves} - kept)[: protocol.MOST_LEAVES - len(kept)]
+        new = sorted({*leaves} - kept)[: protocol.MAX_LEAVES - len(kept)]
         self.present = kept.union(new)
 
     def _settle_on(self, service: str, instances: set[int], portal: str) -> None:
@@ -345,8 +345,8 @@ class Discovery:
             raise error
         self.choices[service] = str(error)
 
-    def _reconsider(self, service: str, there: set[int]) -> None:
-        for instance in self._doubted[service]:
+    def _recheck_instance(self, service: str, there: set[int]) -> None:
+        for instance in self._suspects[service]:
             self.elsewhere.pop((service, instance), None)
             if instance in there:
                 continue

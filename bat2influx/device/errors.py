@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 
 from bat2influx.failure import Trouble
-from bat2influx.printable import MOST_NAMED, some, span
+from bat2influx.printable import MAX_NAMED, some, span
 from bat2influx.venus import examples
 
 RETRYING = "retrying automatically"
@@ -74,25 +74,26 @@ def choice_left(service: str, lines: str) -> Trouble:
     return Trouble(
         f"undecided: {service}",
         " ".join(lines.split("\n")),
-        meanwhile="the other fields are read",
+        effect="the other fields are read",
     )
 
 
 def fields_missing(
     host: str,
     services: Sequence[str],
-    silent: Sequence[str],
+    unanswered: Sequence[str],
     stopped: Sequence[str] = (),
     *,
     left: Mapping[str, str] | None = None,
     hanging: Mapping[str, str] | None = None,
-    mute: Mapping[str, str] | None = None,
+    never_answered: Mapping[str, str] | None = None,
 ) -> Trouble:
     """The device responds, but does not answer every request.
 
     `services` do not exist on the device. `left` services ("vebus 275") have left, `hanging` ones
-    no longer respond; both map to since when. `mute` services have never answered; they map to the
-    requested fields. `silent` paths were never answered, `stopped` paths were answered before.
+    no longer respond; both map to since when. `never_answered` services have never answered; they
+    map to the requested fields. `unanswered` paths were never answered, `stopped` paths were
+    answered before.
     """
     parts, causes = [], []
     if services:
@@ -106,14 +107,14 @@ def fields_missing(
         causes.append(_cause("no answer from", hanging))
         named = some([f"{name} is not responding ({s})" for name, s in hanging.items()])
         parts.append(f"responds, but {named} (restart the device if this lasts)")
-    if mute:
-        causes.append(_cause("never an answer from", mute))
-        named = some([f"{name} for {fields}" for name, fields in mute.items()])
+    if never_answered:
+        causes.append(_cause("never an answer from", never_answered))
+        named = some([f"{name} for {fields}" for name, fields in never_answered.items()])
         parts.append(f"has no answer from {named} (restart the device, or correct the paths)")
-    if silent:
-        causes.append(_cause("does not answer for", silent))
+    if unanswered:
+        causes.append(_cause("does not answer for", unanswered))
         parts.append(
-            f"does not answer for {some(silent)}: no such path (correct the path, or remove the"
+            f"does not answer for {some(unanswered)}: no such path (correct the path, or remove the"
             " field)"
         )
     if stopped:
@@ -126,7 +127,7 @@ def fields_missing(
     return Trouble(
         f"missing: {' and '.join(causes)}",
         f"the device at {host} {what}",
-        meanwhile=RETRYING,
+        effect=RETRYING,
     )
 
 
@@ -135,10 +136,10 @@ def _cause(kind: str, names: Collection[str]) -> str:
 
     Otherwise a device with a thousand services could cause a new cause every second.
     """
-    return f"{kind} {', '.join(names) if len(names) <= MOST_NAMED else 'many'}"
+    return f"{kind} {', '.join(names) if len(names) <= MAX_NAMED else 'many'}"
 
 
-def fields_void(host: str, names: Sequence[str]) -> Trouble:
+def fields_null(host: str, names: Sequence[str]) -> Trouble:
     """The device has answered with null, and never with a number."""
     return Trouble(
         _cause("no value:", names),
@@ -147,7 +148,7 @@ def fields_void(host: str, names: Sequence[str]) -> Trouble:
     )
 
 
-def fields_odd(host: str, names: Sequence[str], kind: str) -> Trouble:
+def fields_not_numeric(host: str, names: Sequence[str], kind: str) -> Trouble:
     """The device has answered, and never with a number; `kind` is what the answer holds."""
     return Trouble(
         _cause("no number:", names),
@@ -167,11 +168,11 @@ def no_vebus(host: str, places: Collection[tuple[str, int]]) -> Trouble:
         f"the device at {host} has no vebus (check that it is connected and switched on); it has"
         f" {examples.named(places)}. To read these, write lines under [Fields], such as"
         f" {', '.join(lines)}; 'bat2influx discover {host}' prints all lines",
-        meanwhile=RETRYING,
+        effect=RETRYING,
     )
 
 
-def device_silent(host: str, portal: str, seconds: float, *, given: bool) -> Trouble:
+def device_not_responding(host: str, portal: str, seconds: float, *, given: bool) -> Trouble:
     """The broker responds, but the device behind it has sent no message for `seconds`.
 
     `given` is whether the portal id is configured.

@@ -8,18 +8,18 @@ if they were fresh. A farewell has zero bytes; a value after it means that the s
 
 Polled (one value per tick):
 
-    state    ASK       MESSAGE                        REPUBLISHED  W/8 LATER  FAREWELL  STALL
-    IDLE     ASKED     not the first of a tick        -            -          LEFT      STALLED
-    ASKED    OVERDUE   value, IDLE; after 0.25 s held drops held   SILENT     LEFT      STALLED
-    OVERDUE  OVERDUE   held                           drops held   SILENT     LEFT      STALLED
-    STALLED  STALLED   held; unasked: not the first   drops held   SILENT     LEFT      STALLED
-    SILENT   SILENT    held                           drops held   -          LEFT      SILENT
-    LEFT     LEFT      returned, IDLE: ask for all    -            -          LEFT      LEFT
+    state      ASK        MESSAGE                        REPUBLISHED W/8 LATER  FAREWELL STALL
+    IDLE       ASKED      not the first of a tick        -           -          LEFT     STALLED
+    ASKED      OVERDUE    value, IDLE; after 0.25 s held drops held  UNANSWERED LEFT     STALLED
+    OVERDUE    OVERDUE    held                           drops held  UNANSWERED LEFT     STALLED
+    STALLED    STALLED    held; unasked: not the first   drops held  UNANSWERED LEFT     STALLED
+    UNANSWERED UNANSWERED held                           drops held  -          LEFT     UNANSWERED
+    LEFT       LEFT       returned, IDLE: ask for all    -           -          LEFT     LEFT
 
 One message is held for each open request, for 0.5 s. If old messages may come first, the latest
 message of the first 0.25 s is held, and also a message that answers a later request. After that
 time a held message is a value, and the state is IDLE. An earlier tick ends the time, unless the
-message may be an old one: in STALLED and SILENT, and if the request is 2 s old.
+message may be an old one: in STALLED and UNANSWERED, and if the request is 2 s old.
 By notifications, a message is also a value in IDLE, ASKED, OVERDUE and LEFT, unless its service
 is in doubt; values that a republish drops are read.
 
@@ -36,7 +36,7 @@ from bat2influx.device.plan import Request
 from bat2influx.mqtt.connection import Message
 
 ANSWER_WITHIN = 0.25  # s; a device answers within 2 ms, and a slow network adds its round trip
-ASKS = 2  # unanswered requests before the next one is delayed: a single one may have been lost
+MAX_UNANSWERED = 2  # requests, before the next one is delayed: a single one may have been lost
 OLD_AFTER = 2.0  # s; an answer so long after its request may have been queued during a freeze
 LATE_AFTER = 3.0  # s; an answer that has not arrived by then is shown as missing
 BURST = 0.25  # s; queued messages arrive within milliseconds, and the latest one counts
@@ -50,7 +50,7 @@ class FieldState(Enum):
     ASKED = "a request is open, and the one before it was answered"
     OVERDUE = "an earlier request is open, too"
     STALLED = "this machine or the connection stood still: old messages arrive first"
-    SILENT = "no answer for W/8"
+    UNANSWERED = "no answer for W/8"
     LEFT = "its service has left"
 
 
@@ -59,15 +59,15 @@ class Meaning(Enum):
 
     VALUE = "a value"
     HELD = "a value, unless a republish ends in a moment"
-    HELD_INSTEAD = "a value that replaces a held one, unless a republish ends in a moment"
-    BESIDES = "not the first of a tick"
+    REPLACES_HELD = "a value that replaces a held one, unless a republish ends in a moment"
+    EXTRA = "not the first of a tick"
     FAREWELL = "its service has left"
 
 
 _OPEN = (FieldState.ASKED, FieldState.OVERDUE, FieldState.STALLED)
 _AFTER_ASK = {FieldState.IDLE: FieldState.ASKED, FieldState.ASKED: FieldState.OVERDUE}
-_DOUBTFUL = (FieldState.STALLED, FieldState.SILENT)  # held beyond a tick; by notifications, too
-_ABSENT = (FieldState.SILENT, FieldState.LEFT)
+_UNCERTAIN = (FieldState.STALLED, FieldState.UNANSWERED)  # held for longer; also if notified
+_ABSENT = (FieldState.UNANSWERED, FieldState.LEFT)
 
 
 class _Topic:
@@ -85,14 +85,14 @@ class _Topic:
 class FieldStates:
     """The states of one device's fields, by the topics of their answers.
 
-    A request all of whose paths are LEFT, or SILENT after ASKS requests, is sent only every W/2.
-    The end of such a state, and a new beginning, make the next tick request everything.
+    A request all of whose paths are LEFT, or UNANSWERED after MAX_UNANSWERED requests, is sent only
+    every W/2. The end of such a state, and a new beginning, make the next tick request everything.
     """
 
     def __init__(self, watchdog: float, *, notified: bool) -> None:
         """`notified`: every change is wanted, not one value per tick."""
-        self._silent_after = watchdog / 8
-        self._again_after = watchdog / 2
+        self._answer_timeout = watchdog / 8
+        self._retry_after = watchdog / 2
         self._notified = notified
         self._hold, self._burst = HOLD, BURST
         self._topics: dict[str, _Topic] = {}
@@ -106,24 +106,24 @@ class FieldStates:
 
     # Requests
 
-    def to_ask(self, requests: Iterable[Request], now: float) -> list[Request]:
+    def due_requests(self, requests: Iterable[Request], now: float) -> list[Request]:
         """Return those of `requests` that are to be sent now, and note them as sent."""
-        absent = {*self.silent(now)}
+        absent = {*self.unanswered(now)}
         due = [
             request
             for request in requests
-            if self._rested(request, now) or not self._rests(request, absent)
+            if self._pause_over(request, now) or not self._is_paused(request, absent)
         ]
         self.expect(due, now)
         return due
 
-    def to_ask_again(self, requests: Iterable[Request], now: float) -> list[Request]:
+    def due_rereads(self, requests: Iterable[Request], now: float) -> list[Request]:
         """Return the requests that are due for absent or dropped values, and note them as sent."""
-        wanted = {*self.silent(now), *self._reread}
+        wanted = {*self.unanswered(now), *self._reread}
         due = [
             request
             for request in requests
-            if self._rested(request, now) and not wanted.isdisjoint(request.answers)
+            if self._pause_over(request, now) and not wanted.isdisjoint(request.answers)
         ]
         self.expect(due, now)
         return due
@@ -140,28 +140,28 @@ class FieldStates:
                 topic.latest = now
                 topic.asks += 1
 
-    def take_return(self) -> bool:
+    def pop_returned(self) -> bool:
         """Return whether an absent field has returned since the last call."""
         returned, self._returned = self._returned, False
         return returned
 
     # Messages
 
-    def message(self, message: Message, now: float, *, doubt: bool = False) -> Meaning:
+    def message(self, message: Message, now: float, *, suspect: bool = False) -> Meaning:
         """Return what a message on a field's topic means; for one with zero bytes call `left`.
 
-        With `doubt`, its service may hang.
+        With `suspect`, its service may hang.
         """
         topic = self._of(message.topic)
         state = topic.state
         if state is FieldState.LEFT:
             self._answered(topic, now)
-            return Meaning.VALUE if self._notified else Meaning.BESIDES
+            return Meaning.VALUE if self._notified else Meaning.EXTRA
         if self._notified:
-            certain = not (doubt or state in _DOUBTFUL)
+            certain = not (suspect or state in _UNCERTAIN)
         else:
             if topic.since == math.inf:  # no open request, or it was answered
-                return Meaning.BESIDES
+                return Meaning.EXTRA
             certain = state is FieldState.ASKED and now <= topic.since + ANSWER_WITHIN
         if certain:
             self._answered(topic, now)
@@ -172,15 +172,15 @@ class FieldStates:
         elif len(topic.held) < self._room(topic, now):
             topic.held = (*topic.held, message)
         elif self._notified or now <= topic.until - self._hold + self._burst:
-            topic.held, meaning = (*topic.held[:-1], message), Meaning.HELD_INSTEAD
+            topic.held, meaning = (*topic.held[:-1], message), Meaning.REPLACES_HELD
         elif topic.latest > topic.held_at:  # a request was sent since then: this is its answer
             topic.held = (*topic.held, message)
         else:
-            return Meaning.BESIDES
+            return Meaning.EXTRA
         topic.held_at = now
         return meaning
 
-    def takes(self, name: str, now: float) -> bool:
+    def accept_value(self, name: str, now: float) -> bool:
         """Process a message if it is an ordinary value; return whether it is.
 
         An ordinary value is one for which `message` returns VALUE whatever is in doubt elsewhere,
@@ -201,7 +201,7 @@ class FieldStates:
 
     def _room(self, topic: _Topic, now: float) -> int:
         """Return how many messages are held: one per request, or one if old messages may come."""
-        old = topic.state in _DOUBTFUL or now >= topic.since + OLD_AFTER
+        old = topic.state in _UNCERTAIN or now >= topic.since + OLD_AFTER
         return 1 if old or self._notified else topic.asks
 
     def republished(self) -> int:
@@ -219,7 +219,7 @@ class FieldStates:
         """Return the held messages that are values now; with `tick`, the next tick begins."""
         released: list[Message] = []
         for topic in self._topics.values():
-            late = topic.state in _DOUBTFUL or now >= topic.since + OLD_AFTER
+            late = topic.state in _UNCERTAIN or now >= topic.since + OLD_AFTER
             early = tick and not late
             if topic.held and (now >= topic.until or early):
                 released += topic.held
@@ -230,22 +230,22 @@ class FieldStates:
         return released
 
     def due(self) -> float:
-        """Return when `release` has something to return, or another topic becomes SILENT."""
+        """Return when `release` has something to return, or another topic becomes UNANSWERED."""
         open_since = [t.since for t in self._topics.values() if t.state in _OPEN]
-        silent = min(open_since, default=math.inf) + self._silent_after
-        return min(silent, min((t.until for t in self._topics.values()), default=math.inf))
+        unanswered = min(open_since, default=math.inf) + self._answer_timeout
+        return min(unanswered, min((t.until for t in self._topics.values()), default=math.inf))
 
     def left(self, names: Iterable[str]) -> None:
         """The service of these topics has sent its farewell: nothing is expected of it any more."""
         for name in names:
-            self._topics[name] = _Topic(FieldState.LEFT, asks=ASKS)
+            self._topics[name] = _Topic(FieldState.LEFT, asks=MAX_UNANSWERED)
 
-    def silence(self, names: Iterable[str]) -> None:
+    def mark_unanswered(self, names: Iterable[str]) -> None:
         """The service of these topics does not respond."""
         for name in names:
             topic = self._of(name)
             if topic.state is not FieldState.LEFT:
-                topic.state = FieldState.SILENT
+                topic.state = FieldState.UNANSWERED
 
     def gap(self) -> None:
         """The connection or the device stood still: queued messages arrive first."""
@@ -271,11 +271,11 @@ class FieldStates:
         """
         for name, topic in self._topics.items():
             absent = topic.state in _ABSENT
-            silent = _Topic(FieldState.SILENT, asks=ASKS)
-            self._topics[name] = silent if absent else _Topic()
+            unanswered = _Topic(FieldState.UNANSWERED, asks=MAX_UNANSWERED)
+            self._topics[name] = unanswered if absent else _Topic()
         self._asked.clear()
 
-    def ask_for_all(self) -> None:
+    def request_all(self) -> None:
         """Request everything at the next tick, including requests at rest."""
         self._asked.clear()
 
@@ -300,15 +300,15 @@ class FieldStates:
         """Return when the latest value of a topic arrived."""
         return self._of(name).answered_at
 
-    def awaits(self, since: float) -> bool:
+    def expects_answer(self, since: float) -> bool:
         """Return whether an answer to a request since then is still expected."""
         return any(topic.since >= since and topic.state in _OPEN for topic in self._topics.values())
 
-    def silent(self, now: float) -> list[str]:
-        """Return the topics that are SILENT or LEFT at `now`."""
+    def unanswered(self, now: float) -> list[str]:
+        """Return the topics that are UNANSWERED or LEFT at `now`."""
         for topic in self._topics.values():
-            if topic.state in _OPEN and now >= topic.since + self._silent_after:
-                topic.state = FieldState.SILENT
+            if topic.state in _OPEN and now >= topic.since + self._answer_timeout:
+                topic.state = FieldState.UNANSWERED
         return [name for name, topic in self._topics.items() if topic.state in _ABSENT]
 
     def late(self, now: float) -> list[str]:
@@ -327,12 +327,14 @@ class FieldStates:
         topic.state, topic.since, topic.asks = FieldState.IDLE, math.inf, 0
         topic.held, topic.until = (), math.inf
 
-    def _rests(self, request: Request, absent: Container[str]) -> bool:
+    def _is_paused(self, request: Request, absent: Container[str]) -> bool:
         """Return whether a request is delayed: all absent, and requested ASKS times."""
-        return all(name in absent and self._topics[name].asks >= ASKS for name in request.answers)
+        return all(
+            name in absent and self._topics[name].asks >= MAX_UNANSWERED for name in request.answers
+        )
 
-    def _rested(self, request: Request, now: float) -> bool:
-        return now >= self._asked.get(request.topic, -math.inf) + self._again_after
+    def _pause_over(self, request: Request, now: float) -> bool:
+        return now >= self._asked.get(request.topic, -math.inf) + self._retry_after
 
     def _of(self, name: str) -> _Topic:
         return self._topics.setdefault(name, _Topic())

@@ -27,7 +27,7 @@ class BaseIntake:
 
     def __init__(self, site: str, *, by_tick: bool) -> None:
         """`site` is the name of the section, '' for `[Battery]`."""
-        self.rows: list[Row] = []  # the values since the last take_away
+        self.rows: list[Row] = []  # the values since the last pop_rows
         self.last_value_ns: int | None = None  # the stamp of the latest value
         self.no_values: Counter[NoValue] = Counter()
         self._site = site
@@ -35,13 +35,13 @@ class BaseIntake:
 
     @property
     def readings(self) -> list[Reading]:
-        """The values since the last `take_away`."""
+        """The values since the last `pop_rows`."""
         return [
             Reading(time_ns, self._site, stored.field, value, stored.origin)
             for stored, value, time_ns in self.rows
         ]
 
-    def take_away(self) -> list[Row]:
+    def pop_rows(self) -> list[Row]:
         """Return the values since the last call."""
         taken, self.rows = self.rows, []
         return taken
@@ -67,7 +67,7 @@ class Intake(BaseIntake):
         super().__init__(battery.name, by_tick=by_tick)
         self.latest: dict[str, float] = {}  # by label, as in the plan
         self._notified = battery.mode == "notify"
-        self._waits = self._notified and by_tick  # whether values are stored at the next tick
+        self._at_tick = self._notified and by_tick  # whether values are stored at the next tick
         self._problems = problems
         self._in_tick: dict[str, float] = {}  # notified values by label: stored in this tick, or
         # to be stored at the next one
@@ -76,11 +76,11 @@ class Intake(BaseIntake):
         """The tick for `start_ns` (wall clock) has begun, and its requests are sent."""
         self._stamper.begin_tick(start_ns)
         in_tick, self._in_tick = self._in_tick, {}
-        if self._waits:
+        if self._at_tick:
             for label, value in in_tick.items():
                 self._store(plan, label, value, start_ns)
 
-    def take(self, plan: Plan, message: Message, now: Now) -> None:
+    def process(self, plan: Plan, message: Message, now: Now) -> None:
         """Process a message on one of the plan's topics: a value, or that there is none."""
         topic = message.topic
         value = protocol.decode(message.payload)
@@ -90,16 +90,18 @@ class Intake(BaseIntake):
             self.forget(plan.fields[topic])
             return
         self._problems.filled(topic)
-        self.take_value(plan, plan.fields[topic], value, message.arrival + now.distance)
+        self.process_value(plan, plan.fields[topic], value, message.arrival + now.distance)
 
-    def take_value(self, plan: Plan, labels: Iterable[str], value: float, arrival_ns: int) -> None:
+    def process_value(
+        self, plan: Plan, labels: Iterable[str], value: float, arrival_ns: int
+    ) -> None:
         """Process a value for these labels; `arrival_ns` is the wall clock."""
         in_tick = self._in_tick
         for label in labels:
-            if self._waits:
+            if self._at_tick:
                 in_tick[label] = self.latest[label] = value
             elif self._notified and in_tick.get(label) == value:
-                self.no_values[NoValue.SAID_AGAIN] += 1
+                self.no_values[NoValue.REPEATED] += 1
             else:
                 in_tick[label] = value
                 self._store(plan, label, value, arrival_ns)

@@ -27,14 +27,14 @@ class Republish:
     """Limits the full republishes of one device to one every W/2 (a minute), whoever wants them."""
 
     def __init__(self, watchdog: float) -> None:
-        self._apart = watchdog / 2
+        self._interval = watchdog / 2
         self._last = -math.inf
 
-    def may(self, now: float) -> bool:
+    def allowed(self, now: float) -> bool:
         """Return whether a republish may be requested now."""
-        return now >= self._last + self._apart
+        return now >= self._last + self._interval
 
-    def asked(self, now: float) -> None:
+    def requested(self, now: float) -> None:
         """A republish was requested."""
         self._last = now
 
@@ -50,12 +50,12 @@ class KeepAlive:
 
     def __init__(self, watchdog: float, republish: Republish) -> None:
         self._every = watchdog / 4
-        self._quiet = watchdog / 24
+        self._answer_timeout = watchdog / 24
         self._republish = republish
         self._sent: float | None = None  # on this connection
-        self._look = math.inf  # when to check whether the device understands this kind
+        self._check_at = math.inf  # when to check whether the device understands this kind
         self._old = False
-        self._clear = False  # whether the device is known to understand this kind
+        self._known = False  # whether the device is known to understand this kind
         self._tried = False  # whether the other kind was tried since the latest message
 
     @property
@@ -70,22 +70,22 @@ class KeepAlive:
 
     def message(self, now: float) -> None:
         """The device has sent a message."""
-        self._look = now + self._quiet
+        self._check_at = now + self._answer_timeout
         if self._tried:
-            self._clear, self._tried = self._old, False
+            self._known, self._tried = self._old, False
 
     def is_new(self) -> None:
         """A republish has ended or a heartbeat has arrived: old firmware reports neither."""
-        self._clear, self._old = True, False
+        self._known, self._old = True, False
 
     def is_old(self) -> None:
         """The device has turned out to understand only the old keepalive."""
-        self._clear = self._old = True
+        self._known = self._old = True
 
     @property
-    def knows(self) -> KeepaliveKind | None:
+    def understood(self) -> KeepaliveKind | None:
         """OLD or CHANGES if it is clear which one the device understands, else None."""
-        if not self._clear:
+        if not self._known:
             return None
         return KeepaliveKind.OLD if self._old else KeepaliveKind.CHANGES
 
@@ -94,21 +94,21 @@ class KeepAlive:
         if self._sent is None:
             return -math.inf
         regular = self._sent + self._every
-        return regular if self._clear or self._tried else min(regular, self._look)
+        return regular if self._known or self._tried else min(regular, self._check_at)
 
     def next(self, now: float) -> KeepaliveKind | None:
         """Return the keepalive to send now; the caller must send it at once."""
         if now < self.due():
             return None
         first, regular = self._sent is None, self._sent is None or now >= self._sent + self._every
-        if not regular and not self._clear:
-            if not (self._old or self._republish.may(now)):
-                self._look = now + self._quiet  # too early to try
+        if not regular and not self._known:
+            if not (self._old or self._republish.allowed(now)):
+                self._check_at = now + self._answer_timeout  # too early to try
                 return None
             self._old, self._tried = not self._old, True
-        self._sent, self._look = now, now + self._quiet
+        self._sent, self._check_at = now, now + self._answer_timeout
         if not self._old:
             return KeepaliveKind.CHANGES
         if first or self._tried:  # a full republish, if the device understands the new keepalive
-            self._republish.asked(now)
+            self._republish.requested(now)
         return KeepaliveKind.OLD

@@ -16,7 +16,7 @@ from bat2influx.venus import protocol
 from bat2influx.venus.protocol import Field
 
 # Victron's wiki, page "dbus": changes of these are not signalled on D-Bus, so none is notified.
-UNTOLD = re.compile("vebus/[0-9]+/Ac/.*/S")
+NOT_NOTIFIED = re.compile("vebus/[0-9]+/Ac/.*/S")
 SYSTEM = "system"  # exists exactly once, with the instance 0
 
 
@@ -44,8 +44,8 @@ class Plan:
 
     `fields` has the labels by topic, `series` the stored field by label. A label is what users see:
     the field's name, followed by the instance if a tag distinguishes several. `optional` are the
-    topics whose absence is no fault, `untold` the requests for values that a device does not notify
-    of.
+    topics whose absence is no fault, `not_notified` the requests for values that a device does not
+    notify of.
     """
 
     def __init__(
@@ -89,11 +89,11 @@ class Plan:
             self.places[place] = (*self.places.get(place, ()), f"N/{portal}/{leaf}")
         self.subscriptions = (*self.fields, self.heartbeat, self.completed)
         self.requests = tuple(self._requests(slow))
-        self.untold = tuple(
+        self.not_notified = tuple(
             leaf
             for request in self.requests
             for leaf in request.leaves()
-            if UNTOLD.fullmatch(leaf.topic.partition(f"R/{portal}/")[2])
+            if NOT_NOTIFIED.fullmatch(leaf.topic.partition(f"R/{portal}/")[2])
         )
 
     def _leaves(self, field: Field) -> Iterable[tuple[str, str]]:

@@ -78,7 +78,7 @@ class Poller:
     def due(self, now: Now) -> Tick | None:
         """Return the tick that is due, if any, for an immediate `ask`."""
         tick = self._schedule.due(now.wall_ns, now.mono)
-        if tick is not None and self._presence.take_return():
+        if tick is not None and self._presence.pop_returned():
             return tick._replace(slow=True)
         return tick
 
@@ -92,20 +92,20 @@ class Poller:
         """
         if self._notify:
             self._ask_for_changes(connection, plan, now)
-            for topic in self._presence.to_probe(now.mono):
+            for topic in self._presence.due_probes(now.mono):
                 connection.publish(f"R{topic[1:]}")
         elif awaiting and now.mono >= self._woken + self._wake_each:
             self._woken = now.mono
-            ask = self.keepalive.knows or KeepaliveKind.CHANGES
+            ask = self.keepalive.understood or KeepaliveKind.CHANGES
             connection.publish(*_KEEPALIVES[ask](plan.portal), checked=True)
 
-    def rouse(self, connection: Connection, portal: str, times: int) -> None:
+    def send_keepalive(self, connection: Connection, portal: str, times: int) -> None:
         """Send a keepalive to a device that is not responding, the `times`-th in this silence.
 
         The device may not understand the keepalive that was sent before. Then every other one is of
         the other kind; for a polled device only after OLD_AFTER keepalives.
         """
-        ask = self.keepalive.knows
+        ask = self.keepalive.understood
         patience = 1 if self._notify else OLD_AFTER
         if ask is None:
             other = times > patience and times % 2
@@ -116,10 +116,10 @@ class Poller:
         """Send the read requests of a tick."""
         requests = self._requests(plan, now)
         if self._notify:
-            due = self._presence.to_ask_again(requests, now.mono)
+            due = self._presence.due_rereads(requests, now.mono)
         else:
             wanted = [request for request in requests if tick.slow or not request.slow]
-            due = self._presence.to_ask(wanted, now.mono)
+            due = self._presence.due_requests(wanted, now.mono)
         for request in due:
             connection.publish(request.topic)
 
@@ -132,23 +132,23 @@ class Poller:
         # Unchanged values come with a full republish, and from old firmware that was asleep. Old
         # firmware that a search has woken publishes nothing again, so the values are read.
         bare = first and ask is not KeepaliveKind.FULL
-        for request in self._requests(plan, now) if bare else plan.untold:
+        for request in self._requests(plan, now) if bare else plan.not_notified:
             connection.publish(request.topic)
         if first:
             self._presence.expect(plan.requests, now.mono)
 
     def _requests(self, plan: Plan, now: Now) -> list[Request]:
         """Return the requests of the plan, with sub-trees split if the device needs that."""
-        knows = self.keepalive.knows
-        if knows is KeepaliveKind.CHANGES:
+        understood = self.keepalive.understood
+        if understood is KeepaliveKind.CHANGES:
             return [*plan.requests]
-        if knows is None:
-            silent = self._presence.never_answered(now.mono)
+        if understood is None:
+            unanswered = self._presence.never_answered(now.mono)
             self._by_leaf.update(
-                request.topic for request in plan.requests if silent.issuperset(request.answers)
+                request.topic for request in plan.requests if unanswered.issuperset(request.answers)
             )
         chosen: list[Request] = []
         for request in plan.requests:
-            split = knows is KeepaliveKind.OLD or request.topic in self._by_leaf
+            split = understood is KeepaliveKind.OLD or request.topic in self._by_leaf
             chosen += request.leaves() if split else [request]
         return chosen

@@ -42,7 +42,7 @@ class Event(Enum):
 
     BEGUN = "a new connection, or another search on the same one"
     SERIAL = "the first Serial"
-    DOUBTED = "the device is not responding"
+    NOT_RESPONDING = "the device is not responding"
     SUBACK = "the subscription is confirmed or refused"
     OWN = "the list has this device, or none"
     ONE = "the list has only another device, and no portal id is configured"
@@ -64,21 +64,21 @@ class Action(Enum):
 TABLE: dict[tuple[State, Event], tuple[State, Action]] = {
     (State.UNKNOWN, Event.BEGUN): (State.UNKNOWN, Action.SUBSCRIBE),
     (State.UNKNOWN, Event.SERIAL): (State.COLLECTING, Action.UNSUBSCRIBE),
-    (State.UNKNOWN, Event.DOUBTED): (State.UNKNOWN, Action.NOTHING),
+    (State.UNKNOWN, Event.NOT_RESPONDING): (State.UNKNOWN, Action.NOTHING),
     (State.COLLECTING, Event.BEGUN): (State.UNKNOWN, Action.SUBSCRIBE),
-    (State.COLLECTING, Event.DOUBTED): (State.COLLECTING, Action.NOTHING),
+    (State.COLLECTING, Event.NOT_RESPONDING): (State.COLLECTING, Action.NOTHING),
     (State.COLLECTING, Event.ONE): (State.KNOWN, Action.TAKE),
     (State.COLLECTING, Event.OTHERS): (State.SEVERAL, Action.CHOOSE),
     (State.SEVERAL, Event.BEGUN): (State.UNKNOWN, Action.SUBSCRIBE),
-    (State.SEVERAL, Event.DOUBTED): (State.SEVERAL, Action.NOTHING),
+    (State.SEVERAL, Event.NOT_RESPONDING): (State.SEVERAL, Action.NOTHING),
     (State.SEVERAL, Event.OTHERS): (State.SEVERAL, Action.CHOOSE),
     (State.KNOWN, Event.BEGUN): (State.KNOWN, Action.NOTHING),
-    (State.KNOWN, Event.DOUBTED): (State.LISTING, Action.TRY_TO_SUBSCRIBE),
+    (State.KNOWN, Event.NOT_RESPONDING): (State.LISTING, Action.TRY_TO_SUBSCRIBE),
     (State.LISTING, Event.BEGUN): (State.KNOWN, Action.NOTHING),
-    (State.LISTING, Event.DOUBTED): (State.LISTING, Action.NOTHING),
+    (State.LISTING, Event.NOT_RESPONDING): (State.LISTING, Action.NOTHING),
     (State.LISTING, Event.SUBACK): (State.CLOSING, Action.UNSUBSCRIBE),
     (State.CLOSING, Event.BEGUN): (State.KNOWN, Action.NOTHING),
-    (State.CLOSING, Event.DOUBTED): (State.CLOSING, Action.NOTHING),
+    (State.CLOSING, Event.NOT_RESPONDING): (State.CLOSING, Action.NOTHING),
     (State.CLOSING, Event.OWN): (State.KNOWN, Action.NOTE),
     (State.CLOSING, Event.ONE): (State.KNOWN, Action.TAKE),
     (State.CLOSING, Event.OTHERS): (State.KNOWN, Action.NOTE),
@@ -108,34 +108,34 @@ class PortalSearch:
         self._asked = 0  # the id of the latest subscription, or of its end
 
     @property
-    def looking(self) -> bool:
+    def listing(self) -> bool:
         """Whether the devices are being listed."""
         return self.state is not State.KNOWN
 
     @property
-    def doubting(self) -> bool:
+    def rechecking(self) -> bool:
         """Whether the devices are being listed though a portal id is known."""
-        return self.looking and self.portal is not None
+        return self.listing and self.portal is not None
 
     def begin(self, connection: Connection) -> None:
         """Begin on a new connection, or begin again on the same one."""
-        self._meet(Event.BEGUN, connection)
+        self._handle(Event.BEGUN, connection)
 
-    def doubt(self, connection: Connection) -> bool:
+    def recheck(self, connection: Connection) -> bool:
         """The device is not responding: check whether another is there, without asking the device.
 
         Return whether the broker can show that.
         """
         if self._listable:
-            self._meet(Event.DOUBTED, connection)
+            self._handle(Event.NOT_RESPONDING, connection)
         return self._listable
 
-    def see(self, topic: str, payload: bytes) -> bool:
+    def process(self, topic: str, payload: bytes) -> bool:
         """Process a message; return whether it is a Serial that was requested."""
-        portal = protocol.portal_of(topic) if self.looking else None
+        portal = protocol.portal_of(topic) if self.listing else None
         if portal is None:
             return False
-        room = portal == self.portal or len(self._listed) < protocol.MOST_PORTALS
+        room = portal == self.portal or len(self._listed) < protocol.MAX_LISTED_PORTALS
         if room and protocol.names_device(payload):
             self._listed.add(portal)
         return True
@@ -146,7 +146,7 @@ class PortalSearch:
         Raises UndecidedError, at each step until the next `begin`.
         """
         event = self._event(connection)
-        return event is not None and self._meet(event, connection)
+        return event is not None and self._handle(event, connection)
 
     def _event(self, connection: Connection) -> Event | None:
         """Return the next event, if any."""
@@ -160,14 +160,14 @@ class PortalSearch:
             return Event.OWN
         return Event.ONE if len(self._listed) == 1 and not self.given else Event.OTHERS
 
-    def _meet(self, event: Event, connection: Connection) -> bool:
+    def _handle(self, event: Event, connection: Connection) -> bool:
         """Carry out the action for an event; return whether another portal id is known."""
         self.state, action = follows(TABLE, self.state, event, "a portal id")
         match action:
             case Action.SUBSCRIBE | Action.TRY_TO_SUBSCRIBE:
-                mild = action is Action.TRY_TO_SUBSCRIBE
+                optional = action is Action.TRY_TO_SUBSCRIBE
                 self._listed.clear()
-                self._asked = connection.subscribe([protocol.PORTALS], may_be_refused=mild)
+                self._asked = connection.subscribe([protocol.PORTALS], optional=optional)
             case Action.UNSUBSCRIBE:
                 self._asked = connection.unsubscribe([protocol.PORTALS])
             case Action.TAKE:
@@ -181,21 +181,21 @@ class PortalSearch:
 
 
 class Contact(Enum):
-    """What a device has sent so far. NEW -> QUIET: doubted; HEARD -> QUIET: a new connection."""
+    """What a device has sent so far. NEW -> QUIET: doubted; ACTIVE -> QUIET: a new connection."""
 
     NEW = "new"  # no message ever, and not doubted yet: it may be another device
     QUIET = "quiet"  # no message on this connection
-    HEARD = "heard"  # a message on this connection
+    ACTIVE = "active"  # a message on this connection
 
 
-class Pace:
+class RateLimit:
     """Limits an action to once every `span` seconds."""
 
     def __init__(self, span: float) -> None:
         self._span = span
         self._next = -math.inf
 
-    def rest(self, now: float) -> None:
+    def postpone(self, now: float) -> None:
         """The action is not due for one span from now."""
         self._next = now + self._span
 
@@ -203,11 +203,11 @@ class Pace:
         """Return whether the action is due now; the caller must carry it out at once."""
         if now < self._next:
             return False
-        self.rest(now)
+        self.postpone(now)
         return True
 
 
-class Doubt:
+class ResponseMonitor:
     """Doubts the portal id of a device that is not responding, and reports that it is not.
 
     While a device is being discovered, the first doubt comes after W/8 without a message, then one
@@ -219,8 +219,8 @@ class Doubt:
         """`host` and the file `config` are named in messages; `watchdog` is W in s."""
         self._portals = portals
         self._host, self._config = host, config
-        self._patience = watchdog / 8
-        self._doubts = Pace(watchdog / 2)
+        self._answer_timeout = watchdog / 8
+        self._recheck_limit = RateLimit(watchdog / 2)
         self._contact = Contact.NEW
         self._deadline = 0.0
         self._message_at = math.inf  # of the latest; before one, when the first connection began
@@ -232,21 +232,21 @@ class Doubt:
         return self._responding.trouble
 
     @property
-    def heard(self) -> bool:
+    def has_message(self) -> bool:
         """Whether the device has sent a message on this connection."""
-        return self._contact is Contact.HEARD
+        return self._contact is Contact.ACTIVE
 
     def begin(self, now: float) -> None:
         """A new connection begins."""
-        if self.heard:
+        if self.has_message:
             self._contact = Contact.QUIET
-        self._deadline = now + self._patience
+        self._deadline = now + self._answer_timeout
         self._message_at = min(self._message_at, now)
 
     def message(self, now: float) -> None:
         """The device has sent a message."""
-        self._contact = Contact.HEARD
-        self._deadline = now + self._patience
+        self._contact = Contact.ACTIVE
+        self._deadline = now + self._answer_timeout
         self._message_at = now
         if self._responding.trouble:
             self._responding.recovered(f"device {self._portals.portal} responds again", now)
@@ -258,19 +258,19 @@ class Doubt:
         """
         if now < self._deadline:
             return False
-        lost = connection.awaits
+        lost = connection.awaiting_acknowledgement
         if lost or self._portals.portal is None or self._contact is not Contact.NEW:
             self.report(now)
-        if not lost and self._doubts.due(now):
-            self._deadline = now + self._patience
+        if not lost and self._recheck_limit.due(now):
+            self._deadline = now + self._answer_timeout
             if self._contact is Contact.NEW:
                 self._contact = Contact.QUIET
-            self._portals.doubt(connection)
+            self._portals.recheck(connection)
         return lost
 
-    def look(self, connection: Connection, now: float) -> None:
+    def check(self, connection: Connection, now: float) -> None:
         """Check whether another device is there; report at once if the broker cannot show that."""
-        if not self._portals.doubt(connection):
+        if not self._portals.recheck(connection):
             self.report(now)
 
     def report(self, now: float) -> None:
@@ -284,4 +284,4 @@ class Doubt:
         if others := self._portals.others:
             return device_errors.wrong_portal(self._host, portal, others, self._config)
         quiet, given = now - self._message_at, self._portals.given
-        return device_errors.device_silent(self._host, portal, quiet, given=given)
+        return device_errors.device_not_responding(self._host, portal, quiet, given=given)

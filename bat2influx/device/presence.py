@@ -33,9 +33,9 @@ class Presence:
         self._probes = Probes(watchdog) if notified else None
         self._plan: Plan | None = None
         self._places: dict[str, Place] = {}  # by topic
-        self._worked: set[str] = set()  # topics that were answered, with or without a value
-        self._silent_after = watchdog / 8
-        self._heard_at: dict[Place, float] = {}  # latest message of a service (monotonic s)
+        self._answered_topics: set[str] = set()  # ever, with or without a value
+        self._answer_timeout = watchdog / 8
+        self._received_at: dict[Place, float] = {}  # latest message of a service (monotonic s)
         self._tries = 0  # probes so far, so that each uses another path
 
     def begin(self, plan: Plan, now: Now) -> None:
@@ -63,39 +63,39 @@ class Presence:
 
     # Requests
 
-    def to_ask(self, requests: Iterable[Request], now: float) -> list[Request]:
+    def due_requests(self, requests: Iterable[Request], now: float) -> list[Request]:
         """Return those of `requests` that are to be sent now, and note them as sent."""
-        return self._fields.to_ask(requests, now)
+        return self._fields.due_requests(requests, now)
 
-    def to_ask_again(self, requests: Iterable[Request], now: float) -> list[Request]:
+    def due_rereads(self, requests: Iterable[Request], now: float) -> list[Request]:
         """Return the requests that are due for absent values; the others are notified."""
-        return self._fields.to_ask_again(requests, now)
+        return self._fields.due_rereads(requests, now)
 
     def expect(self, requests: Iterable[Request], now: float) -> None:
         """Something that brings the answers to `requests` was sent."""
         self._fields.expect(requests, now)
 
-    def to_probe(self, now: float) -> list[str]:
+    def due_probes(self, now: float) -> list[str]:
         """Return one topic of each service that must be read now, to check whether it responds."""
         if self._probes is None or self._plan is None:
             return []
         places = [p for p in self._plan.places if self.services[p].state in _PROBED]
         due = self._probes.to_send(places, now)
-        topics = [self._a_topic_of(self._plan.places[place]) for place in due]
+        topics = [self._probe_topic(self._plan.places[place]) for place in due]
         self._fields.expect([Request(f"R{topic[1:]}", (topic,), False) for topic in topics], now)
         return topics
 
-    def ask_for_all(self) -> None:
+    def request_all(self) -> None:
         """Request everything soon, including requests at rest."""
-        self._fields.ask_for_all()
+        self._fields.request_all()
 
-    def take_return(self) -> bool:
+    def pop_returned(self) -> bool:
         """Return whether something absent has returned since the last call."""
-        return self._fields.take_return()
+        return self._fields.pop_returned()
 
-    def awaits(self, since: float) -> bool:
+    def expects_answer(self, since: float) -> bool:
         """Return whether an answer to a request since then is still expected."""
-        return self._fields.awaits(since)
+        return self._fields.expects_answer(since)
 
     # Messages
 
@@ -103,47 +103,47 @@ class Presence:
         """Process a message on a topic of the plan; return what it means."""
         place = self._places.get(message.topic)
         if self._plan is None or place is None:  # it arrived before reading began
-            return Meaning.BESIDES
+            return Meaning.EXTRA
         if not message.payload:
             self._fields.left(self._plan.places[place])
-            self._meet(place, Event.FAREWELL, now)
+            self._handle(place, Event.FAREWELL, now)
             return Meaning.FAREWELL
-        doubt = self._probes is not None and self._probes.doubts(place)
+        suspect = self._probes is not None and self._probes.is_probing(place)
         if self._fields.state(message.topic) is FieldState.LEFT:
-            self._meet(place, Event.BACK, now)
-        meaning = self._fields.message(message, now.mono, doubt=doubt)
+            self._handle(place, Event.RETURNED, now)
+        meaning = self._fields.message(message, now.mono, suspect=suspect)
         if meaning is Meaning.VALUE:
-            self._heard(message.topic, now)
+            self._message_received(message.topic, now)
         return meaning
 
-    def reads(self, plan: Plan) -> bool:
+    def uses_plan(self, plan: Plan) -> bool:
         """Return whether the device is read by `plan`, so that messages may be values of it."""
         return self._plan is plan
 
     @property
-    def doubted(self) -> Collection[Place]:
+    def probed(self) -> Collection[Place]:
         """The services with an open probe."""
         return self._probes.open if self._probes else ()
 
-    def takes(self, topic: str, at: float) -> bool:
+    def accept_value(self, topic: str, at: float) -> bool:
         """Process a message if it is an ordinary value; return whether it is.
 
         Its service must be ANSWERING and not doubted; `at` is when it arrived (monotonic s). The
-        caller must call `values_came` before any other method.
+        caller must call `values_received` before any other method.
         """
-        return self._fields.takes(topic, at)
+        return self._fields.accept_value(topic, at)
 
-    def values_came(self, latest: Mapping[str, float]) -> None:
+    def values_received(self, latest: Mapping[str, float]) -> None:
         """Ordinary values arrived on these topics; the latest arrival of each (monotonic s)."""
-        self._worked.update(latest)
-        heard: dict[Place, float] = {}
+        self._answered_topics.update(latest)
+        received_at: dict[Place, float] = {}
         for topic, at in latest.items():
             place = self._places[topic]
-            heard[place] = max(at, heard.get(place, at))
-        self._heard_at.update(heard)
+            received_at[place] = max(at, received_at.get(place, at))
+        self._received_at.update(received_at)
         if self._probes:
-            for place, at in heard.items():
-                self._probes.heard(place, at)
+            for place, at in received_at.items():
+                self._probes.message_received(place, at)
 
     def republished(self) -> int:
         """A full republish has ended; return how many messages it was instead of values."""
@@ -155,46 +155,48 @@ class Presence:
         """Return the held messages that are values now; with `tick`, the next tick begins."""
         released = self._fields.release(now.mono, tick=tick)
         for message in released:
-            self._heard(message.topic, now)
+            self._message_received(message.topic, now)
         return released
 
     # Time
 
-    def look(self, now: Now) -> None:
+    def check(self, now: Now) -> None:
         """Detect services that have not answered for too long."""
         if self._plan is None:
             return
         hanging = self._probes.unanswered(now.mono) if self._probes else []
-        silent = {*self._fields.silent(now.mono)}
+        unanswered = {*self._fields.unanswered(now.mono)}
         for place, topics in self._plan.places.items():
             needed = {*topics} - self._plan.optional or {*topics}
-            quiet = self._is_quiet(place, needed & silent, needed - silent, now.mono)
+            quiet = self._is_unresponsive(place, needed & unanswered, needed - unanswered, now.mono)
             if place in hanging or quiet:
-                self._fields.silence(topics)
-                heard = self._heard_at.get(place, now.mono)
-                since_ns = now.wall_ns - round((now.mono - heard) * NS)
-                self._meet(place, Event.NO_ANSWER, now._replace(wall_ns=since_ns))
+                self._fields.mark_unanswered(topics)
+                received_at = self._received_at.get(place, now.mono)
+                since_ns = now.wall_ns - round((now.mono - received_at) * NS)
+                self._handle(place, Event.NO_ANSWER, now._replace(wall_ns=since_ns))
 
-    def _is_quiet(
-        self, place: Place, silent: Iterable[str], others: Iterable[str], now: float
+    def _is_unresponsive(
+        self, place: Place, unanswered: Iterable[str], others: Iterable[str], now: float
     ) -> bool:
         """Return whether a service has sent nothing since a request W/8 ago.
 
-        `silent` are its unanswered topics. A path that was not requested in that time is no
+        `unanswered` are its unanswered topics. A path that was not requested in that time is no
         evidence of an answer, nor is one that was requested just now.
         """
-        heard = self._heard_at.get(place)
-        if heard is None:  # never: the latest request may still be answered
-            return bool(silent) and all(self._fields.state(t) is FieldState.IDLE for t in others)
-        latest = now - self._silent_after
-        return any(heard <= self._fields.open_since(topic) <= latest for topic in silent)
+        received_at = self._received_at.get(place)
+        if received_at is None:  # never: the latest request may still be answered
+            return bool(unanswered) and all(
+                self._fields.state(t) is FieldState.IDLE for t in others
+            )
+        latest = now - self._answer_timeout
+        return any(received_at <= self._fields.open_since(topic) <= latest for topic in unanswered)
 
-    def due(self, *, leaving: bool = False) -> float:
-        """Return when `release`, `look` or `to_probe` has something to do (monotonic s).
+    def due(self, *, stopping: bool = False) -> float:
+        """Return when `release`, `check` or `due_probes` has something to do (monotonic s).
 
-        A daemon that is `leaving` sends no probes.
+        A daemon that is `stopping` sends no probes.
         """
-        probes = [self._probes.due()] if self._probes and not leaving else []
+        probes = [self._probes.due()] if self._probes and not stopping else []
         return min([self._fields.due(), *probes])
 
     def gap(self) -> None:
@@ -217,7 +219,7 @@ class Presence:
     def stalled(self, seconds: float) -> None:
         """This machine has stood still for so long."""
         self._fields.stalled(seconds)
-        self._heard_at = {place: at + seconds for place, at in self._heard_at.items()}
+        self._received_at = {place: at + seconds for place, at in self._received_at.items()}
         if self._probes:
             self._probes.stalled(seconds)
 
@@ -234,46 +236,48 @@ class Presence:
             place
             for place in self.services.absent()
             if place[0] != SYSTEM
-            or (plan and self.services[place].worked and len(plan.places[place]) > 1)
+            or (plan and self.services[place].ever_responded and len(plan.places[place]) > 1)
         ]
 
-    def silent(self, now: float) -> list[str]:
+    def unanswered(self, now: float) -> list[str]:
         """Return the topics without an answer for W/8, including the optional ones."""
-        return self._fields.silent(now)
+        return self._fields.unanswered(now)
 
     def never_answered(self, now: float) -> set[str]:
         """Return the topics without an answer for W/8, and never any before."""
-        absent = {*self._fields.silent(now)} - self._worked
-        return {topic for topic in absent if self._fields.state(topic) is FieldState.SILENT}
+        absent = {*self._fields.unanswered(now)} - self._answered_topics
+        return {topic for topic in absent if self._fields.state(topic) is FieldState.UNANSWERED}
 
     def late(self, now: float) -> list[str]:
         """Return the topics whose answer is some seconds late, or absent."""
         return self._fields.late(now)
 
     @property
-    def any_worked(self) -> bool:
+    def any_answered(self) -> bool:
         """Whether any topic was ever answered."""
-        return bool(self._worked)
+        return bool(self._answered_topics)
 
-    def worked(self, topic: str) -> bool:
+    def ever_answered(self, topic: str) -> bool:
         """Return whether the topic was ever answered."""
-        return topic in self._worked
+        return topic in self._answered_topics
 
-    def _heard(self, topic: str, now: Now) -> None:
+    def _message_received(self, topic: str, now: Now) -> None:
         place = self._places[topic]
-        self._worked.add(topic)
-        self._heard_at[place] = self._fields.answered_at(topic)
-        self._meet(place, Event.HEARD, now)
+        self._answered_topics.add(topic)
+        self._received_at[place] = self._fields.answered_at(topic)
+        self._handle(place, Event.MESSAGE, now)
         if self._probes:
-            self._probes.heard(place, now.mono)
+            self._probes.message_received(place, now.mono)
 
-    def _meet(self, place: Place, event: Event, now: Now) -> None:
-        if self.services.meet(place, event, now.wall_ns):
+    def _handle(self, place: Place, event: Event, now: Now) -> None:
+        if self.services.handle(place, event, now.wall_ns):
             self.changed = True
 
-    def _a_topic_of(self, topics: Sequence[str]) -> str:
+    def _probe_topic(self, topics: Sequence[str]) -> str:
         """Return a topic to probe: an answered one if possible, a different one each time."""
-        absent = (FieldState.SILENT, FieldState.LEFT)
-        good = [t for t in topics if t in self._worked and self._fields.state(t) not in absent]
+        absent = (FieldState.UNANSWERED, FieldState.LEFT)
+        good = [
+            t for t in topics if t in self._answered_topics and self._fields.state(t) not in absent
+        ]
         self._tries += 1
         return (good or topics)[self._tries % len(good or topics)]

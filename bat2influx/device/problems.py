@@ -21,11 +21,11 @@ from bat2influx.device.plan import SYSTEM, Plan
 from bat2influx.device.presence import Presence
 from bat2influx.device.services import Place, ServiceState
 from bat2influx.failure import Trouble
-from bat2influx.printable import MOST_NAMED, some
+from bat2influx.printable import MAX_NAMED, some
 from bat2influx.reading import NS
 from bat2influx.service.journal import DampedEpisode
 from bat2influx.venus import examples
-from bat2influx.venus.protocol import MOST_LEAVES, NoValue
+from bat2influx.venus.protocol import MAX_LEAVES, NoValue
 
 log = logging.getLogger(__name__)
 
@@ -43,11 +43,11 @@ class Problems:
         """`prefix` is what a bridge has put before all topics."""
         self._host, self._prefix = host, prefix
         self._config = config
-        self._patience = watchdog / 8
-        self._doubt_again = 5 * watchdog
+        self._boot_delay = watchdog / 8
+        self._recheck_after = 5 * watchdog
         self._presence = presence
         self._plan: Plan | None = None
-        self._doubted: dict[Place, float] = {}  # when each was doubted last
+        self._suspects: dict[Place, float] = {}  # when each was doubted last
         self._void: dict[str, float] = {}  # topic: since when it has had no value
         self._kind: dict[str, NoValue] = {}  # topic: what its latest message had instead
         self._filled: set[str] = set()  # topics that have had a value
@@ -68,7 +68,7 @@ class Problems:
             self._void = {
                 topic: since for topic, since in self._void.items() if topic in plan.fields
             }
-            if len(self._filled) + len(self._kind) > MOST_LEAVES:  # instances change
+            if len(self._filled) + len(self._kind) > MAX_LEAVES:  # instances change
                 self._filled &= plan.fields.keys()
                 self._kind = {topic: self._kind[topic] for topic in self._void}
 
@@ -97,85 +97,94 @@ class Problems:
             for topic, names in self._plan.fields.items()
             if topic in absent or (topic in self._void and topic not in self._plan.optional)
             for name in names
-            if topic not in self._plan.optional or self._presence.worked(topic)
+            if topic not in self._plan.optional or self._presence.ever_answered(topic)
         }
 
-    def doubtful(self, now: float) -> list[Place]:
+    def suspects(self, now: float) -> list[Place]:
         """Return the instances of services to ask about now: those that do not respond.
 
         A service that has left is not among them, because that is known.
         """
         due = []
         for place in self._presence.absent():
-            last = self._doubted.get(place)
+            last = self._suspects.get(place)
             hangs = self._presence.services[place].state is ServiceState.NOT_RESPONDING
-            again = last is None or now >= last + self._doubt_again
+            again = last is None or now >= last + self._recheck_after
             if hangs and again and place[0] != SYSTEM:
-                self._doubted[place] = now
+                self._suspects[place] = now
                 due.append(place)
         return due
 
-    def tell(self, discovery: Discovery, now: Now) -> None:
+    def report(self, discovery: Discovery, now: Now) -> None:
         """Log what is missing while the rest is read, and when nothing is missing any more."""
         assert self._plan is not None
         self._late = self._presence.late(now.mono)
         fields = {"PORTAL_ID": self._plan.portal}
-        silent = self._silent(now.mono)
-        if why := self._unanswered_trouble(discovery, silent, now):
-            self._paths.failed(why, now.mono, TOPIC=_topics(silent), **fields)
-        elif not (discovery.reconsidering or self._presence.unsettled):  # else not complete
+        unanswered = self._unanswered(now.mono)
+        if why := self._unanswered_trouble(discovery, unanswered, now):
+            self._paths.failed(why, now.mono, TOPIC=_topics(unanswered), **fields)
+        elif not (discovery.rechecking_instances or self._presence.unsettled):  # else not complete
             self._paths.recovered("every field is answered", now.mono)
         needed = [topic for topic in self._plan.fields if topic not in self._plan.optional]
         void = [topic for topic in needed if self._never_had(topic, now.mono)]
         odd = [topic for topic in void if self._kind[topic] in _ODD]
         if odd:
             kind = self._kind[odd[0]].value
-            why = device_errors.fields_odd(self._host, self._names(odd), kind)
+            why = device_errors.fields_not_numeric(self._host, self._names(odd), kind)
             self._voids.failed(why, now.mono, TOPIC=_topics(odd), **fields)
         elif void:
-            why = device_errors.fields_void(self._host, self._names(void))
+            why = device_errors.fields_null(self._host, self._names(void))
             self._voids.failed(why, now.mono, TOPIC=_topics(void), **fields)
         elif self._voids.trouble:
             self._voids.recovered("every field has a value", now.mono)
 
     def _unanswered_trouble(
-        self, discovery: Discovery, silent: list[str], now: Now
+        self, discovery: Discovery, unanswered: list[str], now: Now
     ) -> Trouble | None:
         assert self._plan is not None
-        if why := self._one_cause(discovery, silent, now):
+        if why := self._one_cause(discovery, unanswered, now):
             return why
         absent = self._presence.absent()
-        self._doubted = {place: when for place, when in self._doubted.items() if place in absent}
+        self._suspects = {place: when for place, when in self._suspects.items() if place in absent}
         never, gone = list(discovery.missing), dict[str, str]()
-        hangs, mute = dict[str, str](), dict[str, str]()
+        hangs, never_answered = dict[str, str](), dict[str, str]()
         for place in absent:
             name, topics = f"{place[0]} {place[1]}", self._plan.places[place]
             service, there = self._presence.services[place], discovery.elsewhere.get(place)
-            if service.worked:
+            if service.ever_responded:
                 left = service.state is ServiceState.LEFT or there is not None
                 (gone if left else hangs)[name] = _since(service.since_ns, now.wall_ns)
             elif there is not None:
                 never.append(name)
-            elif not discovery.reconsidering:
-                mute[name] = some(self._names(each for each in topics if each in silent))
-            silent = [each for each in silent if each not in topics]
-        settled = [each for each in silent if not self._presence.is_unsettled(each)]
-        paths = self._names(each for each in settled if not self._presence.worked(each))
-        stopped = self._names(each for each in settled if self._presence.worked(each))
-        if not (never or gone or hangs or mute or paths or stopped):
+            elif not discovery.rechecking_instances:
+                never_answered[name] = some(
+                    self._names(each for each in topics if each in unanswered)
+                )
+            unanswered = [each for each in unanswered if each not in topics]
+        settled = [each for each in unanswered if not self._presence.is_unsettled(each)]
+        paths = self._names(each for each in settled if not self._presence.ever_answered(each))
+        stopped = self._names(each for each in settled if self._presence.ever_answered(each))
+        if not (never or gone or hangs or never_answered or paths or stopped):
             return None
         return device_errors.fields_missing(
-            self._host, never, paths, stopped, left=gone, hanging=hangs, mute=mute
+            self._host,
+            never,
+            paths,
+            stopped,
+            left=gone,
+            hanging=hangs,
+            never_answered=never_answered,
         )
 
-    def _one_cause(self, discovery: Discovery, silent: list[str], now: Now) -> Trouble | None:
+    def _one_cause(self, discovery: Discovery, unanswered: list[str], now: Now) -> Trouble | None:
         """Return the one cause of all unanswered requests, or a problem to resolve first."""
         assert self._plan is not None
         if discovery.choices:
             return device_errors.choice_left(*next(iter(discovery.choices.items())))
         needed = {*self._plan.fields} - self._plan.optional
-        heard = discovery.echoed or discovery.reconsidering or self._presence.any_worked
-        if needed and needed <= {*silent} and not heard:
+        any_answer = discovery.echoed or self._presence.any_answered
+        any_answer = any_answer or discovery.rechecking_instances
+        if needed and needed <= {*unanswered} and not any_answer:
             portal = self._plan.portal
             return device_errors.questions_unanswered(self._host, portal, self._prefix, values=True)
         if self._has_no_vebus(discovery, now.mono) and examples.named(discovery.places):
@@ -183,7 +192,7 @@ class Problems:
         for place in self._presence.absent():
             service, there = self._presence.services[place], discovery.elsewhere.get(place)
             moved = discovery.moved(place) if service.state is ServiceState.LEFT else ()
-            if others := moved or (there if not service.worked else ()):
+            if others := moved or (there if not service.ever_responded else ()):
                 return device_errors.wrong_instance(self._host, *place, others, self._config)
         return None
 
@@ -191,19 +200,19 @@ class Problems:
         """Return whether the inverter has been missing for W/8: it may boot more slowly."""
         missing = "vebus" in discovery.missing
         self._no_vebus_since = min(self._no_vebus_since, now) if missing else math.inf
-        return now >= self._no_vebus_since + self._patience
+        return now >= self._no_vebus_since + self._boot_delay
 
     def _instead(self, topic: str) -> str:
         return "null" if self._kind[topic] in _NULL else self._kind[topic].value
 
     def _never_had(self, topic: str, now: float) -> bool:
         since = self._void.get(topic, math.inf)
-        return topic not in self._filled and now >= since + self._patience
+        return topic not in self._filled and now >= since + self._boot_delay
 
-    def _silent(self, now: float) -> list[str]:
+    def _unanswered(self, now: float) -> list[str]:
         """Return the unanswered topics that are required, without the optional ones."""
         assert self._plan is not None
-        return [each for each in self._presence.silent(now) if each not in self._plan.optional]
+        return [each for each in self._presence.unanswered(now) if each not in self._plan.optional]
 
     def _names(self, topics: Iterable[str]) -> list[str]:
         """Return the fields of `topics` with their paths, for a message."""
@@ -214,7 +223,7 @@ class Problems:
 
 def _topics(topics: Sequence[str]) -> str:
     """Return the topics for a journal field: as many as the text names."""
-    return " ".join(topics[:MOST_NAMED])
+    return " ".join(topics[:MAX_NAMED])
 
 
 def _since(then_ns: int, now_ns: int) -> str:

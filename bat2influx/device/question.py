@@ -85,14 +85,14 @@ class Question:
     """
 
     def __init__(
-        self, republish: Republish, patience: float, firmware: Firmware = Firmware.UNKNOWN
+        self, republish: Republish, answer_timeout: float, firmware: Firmware = Firmware.UNKNOWN
     ) -> None:
-        """`patience` is how long the device has to answer, in s, if its answer has no end."""
+        """`answer_timeout` is how long the device has to answer, in s, if its answer has no end."""
         self.state = State.IDLE
         self.firmware = firmware
         self.echoed = False
         self._republish = republish
-        self._patience = patience
+        self._answer_timeout = answer_timeout
         self._search = protocol.InstanceSearch("", ())  # what is asked, and its answers
         self._subscribed = 0  # the id of its subscription
         self._late = math.inf  # when the seconds of the latest question have elapsed
@@ -126,52 +126,52 @@ class Question:
     ) -> None:
         """Ask which instances of `services` exist, and which have `paths` (service, path)."""
         self._search = protocol.InstanceSearch(portal, services, os.urandom(4).hex(), paths)
-        self._meet(Event.WANTED, connection, now)
+        self._handle(Event.WANTED, connection, now)
 
-    def see(self, topic: str, payload: bytes) -> bool:
+    def process(self, topic: str, payload: bytes) -> bool:
         """Process a message; return whether it is an answer."""
-        if self.idle or not self._search.see(topic, payload):
+        if self.idle or not self._search.process(topic, payload):
             return False
         self._unanswered = False
         self._note(Sign.ANSWERED)
         return True
 
     def step(
-        self, connection: Connection, now: float, *, none_will_do: bool
+        self, connection: Connection, now: float, *, accept_none: bool
     ) -> protocol.InstanceSearch | None:
         """Advance as far as the time and the answers allow; return the answers once they are final.
 
-        With `none_will_do`, no answer in time is an answer, too. The answers are returned at each
+        With `accept_none`, no answer in time is an answer, too. The answers are returned at each
         step until `end` or `drop`.
         """
         if self.state is State.SUBSCRIBING and self._subscribed in connection.acknowledged:
-            self._meet(Event.SUBACK, connection, now)
+            self._handle(Event.SUBACK, connection, now)
         if self.state is State.ASKED and now >= self._late:
-            self._meet(Event.OVERDUE, connection, now)
-        if event := self._event(now, none_will_do=none_will_do):
-            self._meet(event, connection, now)
+            self._handle(Event.OVERDUE, connection, now)
+        if event := self._event(now, accept_none=accept_none):
+            self._handle(event, connection, now)
         return self._search if self.state is State.ANSWERED else None
 
     def end(self, connection: Connection, kept: Collection[str], now: float) -> None:
         """The answers are evaluated. The topics in `kept` stay subscribed to."""
-        self._meet(Event.DECIDED, connection, now, kept)
+        self._handle(Event.DECIDED, connection, now, kept)
 
-    def _event(self, now: float, *, none_will_do: bool) -> Event | None:
+    def _event(self, now: float, *, accept_none: bool) -> Event | None:
         """Return the next event, if any."""
         if self.state in (State.IDLE, State.SUBSCRIBING):
             return None
         if self._search.complete:
             return Event.ENDED
         # A service that appears unasked may be the first of several.
-        if self.state is State.LATE and (none_will_do or any(self._search.found.values())):
+        if self.state is State.LATE and (accept_none or any(self._search.found.values())):
             return Event.ENOUGH
-        if self.state in (State.WAITING, State.LATE) and self._republish.may(now):
+        if self.state in (State.WAITING, State.LATE) and self._republish.allowed(now):
             return Event.ALLOWED
         if self.state is State.LATE and self._unanswered and self.old is None:
             return Event.UNANSWERED
         return None
 
-    def _meet(
+    def _handle(
         self, event: Event, connection: Connection, now: float, kept: Collection[str] = ()
     ) -> None:
         """Carry out the action for an event."""
@@ -196,8 +196,8 @@ class Question:
         """Ask for a full republish, with the keepalive that was answered, or the other one."""
         if self._unanswered:
             self._note(Sign.UNANSWERED)
-        self._late, self._unanswered = now + self._patience, True
-        self._republish.asked(now)
+        self._late, self._unanswered = now + self._answer_timeout, True
+        self._republish.requested(now)
         portal, echo = self._search.portal, self._search.echo
         keepalive = protocol.old_keepalive(portal)
         if not self.old:
@@ -205,7 +205,7 @@ class Question:
         connection.publish(*keepalive, checked=True)
 
 
-class Look(Enum):
+class SurveyState(Enum):
     """Whether to survey all that may exist."""
 
     NONE = "no survey"
@@ -218,32 +218,32 @@ class Survey:
 
     def __init__(self, every: float) -> None:
         """`every` is the time from the end of one survey to the next, in s."""
-        self.look = Look.NONE
+        self.state = SurveyState.NONE
         self._every = every
         self._next = math.inf
 
     @property
     def due(self) -> bool:
         """Whether a survey is due."""
-        return self.look is not Look.NONE
+        return self.state is not SurveyState.NONE
 
-    def want(self) -> None:
+    def request(self) -> None:
         """A survey is due now, whatever the time."""
-        if self.look is Look.NONE:
-            self.look = Look.DUE
+        if self.state is SurveyState.NONE:
+            self.state = SurveyState.DUE
 
-    def replan(self, look: Look) -> None:
-        """Replace the planned survey by `look`; the next one is planned when it is done."""
-        self.look, self._next = look, math.inf
+    def replan(self, state: SurveyState) -> None:
+        """Replace the planned survey by `state`; the next one is planned when it is done."""
+        self.state, self._next = state, math.inf
 
-    def come(self, now: float) -> bool:
+    def check_due(self, now: float) -> bool:
         """Return whether the time of the next survey has come; it is due then."""
         if now < self._next:
             return False
         self._next = math.inf
-        self.want()
+        self.request()
         return True
 
     def done(self, now: float) -> None:
         """The survey is complete."""
-        self.look, self._next = Look.NONE, now + self._every
+        self.state, self._next = SurveyState.NONE, now + self._every

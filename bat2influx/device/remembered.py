@@ -38,7 +38,7 @@ log = logging.getLogger(__name__)
 
 FORMAT = 1
 MAX_FILE = 256 * 1024  # bytes
-MOST_NAMED = 3  # invalid entries in a message
+MAX_NAMED = 3  # invalid entries in a message
 
 
 class DeviceRecord(NamedTuple):
@@ -110,7 +110,7 @@ class RememberedDevices:
             beside.write_text(f"{text}\n", encoding="utf-8")
             beside.replace(self._path)
         except OSError as error:
-            self._tell(f"cannot be written: {error.strerror}")
+            self._warn(f"cannot be written: {error.strerror}")
 
     def _read(self) -> dict[str, DeviceRecord]:
         try:
@@ -118,20 +118,20 @@ class RememberedDevices:
         except FileNotFoundError:
             return {}
         except OSError as error:
-            self._tell(f"cannot be read: {error.strerror}")
+            self._warn(f"cannot be read: {error.strerror}")
             return {}
         try:
             found, odd = understood(parse(data) if len(data) <= MAX_FILE else None)
         except ValueError:
-            self._tell("is damaged or has another version")
+            self._warn("is damaged or has another version")
             return {}
         if odd:
-            named = ", ".join(plain(key) for key in odd[:MOST_NAMED])
-            more = f" and {len(odd) - MOST_NAMED} more" if len(odd) > MOST_NAMED else ""
-            self._tell(f"has invalid entries, which are ignored ({named}{more})")
+            named = ", ".join(plain(key) for key in odd[:MAX_NAMED])
+            more = f" and {len(odd) - MAX_NAMED} more" if len(odd) > MAX_NAMED else ""
+            self._warn(f"has invalid entries, which are ignored ({named}{more})")
         return found
 
-    def _tell(self, what: str) -> None:
+    def _warn(self, what: str) -> None:
         text = "%s %s; the devices are discovered again at each start"
         log.warning(text, self._path, what, extra=event("memory"))
 

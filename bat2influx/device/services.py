@@ -40,24 +40,24 @@ class ServiceState(Enum):
 class Event(Enum):
     """What happens to a service."""
 
-    HEARD = "heard"
+    MESSAGE = "message received"
     NO_ANSWER = "no answer for W/8"
     FAREWELL = "farewell"
-    BACK = "a value after the farewell"
+    RETURNED = "a value after the farewell"
 
 
 _S, _E = ServiceState, Event
 TRANSITIONS = {
-    (_S.EXPECTED, _E.HEARD): _S.ANSWERING,
+    (_S.EXPECTED, _E.MESSAGE): _S.ANSWERING,
     (_S.EXPECTED, _E.NO_ANSWER): _S.NOT_RESPONDING,
     (_S.EXPECTED, _E.FAREWELL): _S.LEFT,
     (_S.ANSWERING, _E.NO_ANSWER): _S.NOT_RESPONDING,
     (_S.ANSWERING, _E.FAREWELL): _S.LEFT,
-    (_S.NOT_RESPONDING, _E.HEARD): _S.ANSWERING,
+    (_S.NOT_RESPONDING, _E.MESSAGE): _S.ANSWERING,
     (_S.NOT_RESPONDING, _E.FAREWELL): _S.LEFT,
-    (_S.LEFT, _E.HEARD): _S.ANSWERING,
-    (_S.LEFT, _E.BACK): _S.RETURNING,
-    (_S.RETURNING, _E.HEARD): _S.ANSWERING,
+    (_S.LEFT, _E.MESSAGE): _S.ANSWERING,
+    (_S.LEFT, _E.RETURNED): _S.RETURNING,
+    (_S.RETURNING, _E.MESSAGE): _S.ANSWERING,
     (_S.RETURNING, _E.NO_ANSWER): _S.NOT_RESPONDING,
     (_S.RETURNING, _E.FAREWELL): _S.LEFT,
 }
@@ -71,7 +71,7 @@ class Service:
     def __init__(self, state: ServiceState, since_ns: int) -> None:
         self.state = state
         self.since_ns = since_ns
-        self.worked = False
+        self.ever_responded = False
 
 
 class Services:
@@ -91,14 +91,14 @@ class Services:
             place: known.get(place, Service(ServiceState.EXPECTED, now_ns)) for place in places
         }
 
-    def meet(self, place: Place, event: Event, now_ns: int) -> bool:
+    def handle(self, place: Place, event: Event, now_ns: int) -> bool:
         """Return whether an event has changed the state; in other cells nothing changes."""
         service = self._services[place]
         after = TRANSITIONS.get((service.state, event), service.state)
         if after is service.state:
             return False
         service.state, service.since_ns = after, now_ns
-        service.worked = service.worked or after is ServiceState.ANSWERING
+        service.ever_responded = service.ever_responded or after is ServiceState.ANSWERING
         return True
 
     def clock_set(self, step_ns: int) -> None:
@@ -120,15 +120,15 @@ class Probes:
     """
 
     def __init__(self, watchdog: float) -> None:
-        self._quiet = watchdog / 24
-        self._silent_after = watchdog / 8
+        self._probe_interval = watchdog / 24
+        self._answer_timeout = watchdog / 8
         self._watched: list[Place] = []
         self._next: dict[Place, float] = {}  # when to send one
         self._sent: dict[Place, float] = {}  # open probes: the first since the latest message
 
-    def heard(self, place: Place, now: float) -> None:
+    def message_received(self, place: Place, now: float) -> None:
         """The service has sent a message that is no republish."""
-        self._next[place] = now + self._quiet
+        self._next[place] = now + self._probe_interval
         self._sent.pop(place, None)
 
     def republished(self) -> None:
@@ -138,9 +138,13 @@ class Probes:
     def to_send(self, places: list[Place], now: float) -> list[Place]:
         """Return those of `places` that are to be read now, and note them as sent."""
         self._watched = places
-        due = [place for place in places if now >= self._next.setdefault(place, now + self._quiet)]
+        due = [
+            place
+            for place in places
+            if now >= self._next.setdefault(place, now + self._probe_interval)
+        ]
         for place in due:
-            self._next[place] = now + self._quiet
+            self._next[place] = now + self._probe_interval
             self._sent.setdefault(place, now)
         return due
 
@@ -149,7 +153,7 @@ class Probes:
         """The services with an open probe."""
         return self._sent
 
-    def doubts(self, place: Place) -> bool:
+    def is_probing(self, place: Place) -> bool:
         """Return whether a probe is open."""
         return place in self._sent
 
@@ -158,14 +162,16 @@ class Probes:
         return [
             place
             for place in self._watched
-            if now >= self._sent.get(place, math.inf) + self._silent_after
+            if now >= self._sent.get(place, math.inf) + self._answer_timeout
         ]
 
     def due(self) -> float:
         """Return when a probe of a watched service is to be sent or given up."""
         waits = [self._next.get(place, -math.inf) for place in self._watched]
         waits += [
-            self._sent[place] + self._silent_after for place in self._watched if place in self._sent
+            self._sent[place] + self._answer_timeout
+            for place in self._watched
+            if place in self._sent
         ]
         return min(waits, default=math.inf)
 
@@ -176,7 +182,7 @@ class Probes:
 
     def begin(self, places: list[Place], now: float) -> None:
         """The connection is new, or the device is back: the services may now send messages."""
-        self._watched, self._next = places, dict.fromkeys(places, now + self._quiet)
+        self._watched, self._next = places, dict.fromkeys(places, now + self._probe_interval)
         self._sent.clear()
 
     def change(self, places: list[Place]) -> None:

@@ -35,18 +35,18 @@ class Census(NamedTuple):
     """How many devices a fleet has, and the portal ids of those that do not respond."""
 
     devices: int
-    silent: Sequence[str]
+    not_responding: Sequence[str]
 
     def __str__(self) -> str:
         count = f"{self.devices:,} device{'' if self.devices == 1 else 's'}"
-        silent = f"{len(self.silent):,} not responding ({self.named})"
-        return f"{count}, {silent}" if self.silent else count
+        not_responding = f"{len(self.not_responding):,} not responding ({self.named})"
+        return f"{count}, {not_responding}" if self.not_responding else count
 
     @property
     def named(self) -> str:
         """The first few portal ids of those that do not respond, for messages."""
-        more = ("…",) if len(self.silent) > NAMED else ()
-        return ", ".join((*self.silent[:NAMED], *more))
+        more = ("…",) if len(self.not_responding) > NAMED else ()
+        return ", ".join((*self.not_responding[:NAMED], *more))
 
 
 class Source(ABC):
@@ -68,8 +68,8 @@ class Source(ABC):
         self._broker = Reconnector(endpoint_of(battery, config), wake)
         self._stage = State.DISCOVERING  # while the broker is connected
         self._begun: Connection | None = None  # the connection that `_begin` was called for
-        self._readings = intake
-        self._leaving = False
+        self._values = intake
+        self._stopping = False
 
     # Queries of the main loop
 
@@ -129,12 +129,12 @@ class Source(ABC):
     @property
     def last_value_ns(self) -> int | None:
         """The stamp of the latest value."""
-        return self._readings.last_value_ns
+        return self._values.last_value_ns
 
     @property
     def no_values(self) -> Mapping[NoValue, int]:
         """How many messages were no values, by reason."""
-        return self._readings.no_values
+        return self._values.no_values
 
     @property
     def connected(self) -> bool:
@@ -154,29 +154,29 @@ class Source(ABC):
         connection = self._broker.connection
         if connection is None:
             return
-        self._take(connection, now)
+        self._process(connection, now)
         if self._broker.check(now.mono):
             if connection is not self._begun:
                 self._begun, self._stage = connection, State.DISCOVERING
                 self._begin(connection, now)
-            self._converse(connection, now)
+            self._send_requests(connection, now)
 
     @property
     def has_readings(self) -> bool:
         """Whether there are values since the last take."""
-        return bool(self._readings.rows)
+        return bool(self._values.rows)
 
-    def take_readings(self) -> list[Reading]:
+    def pop_readings(self) -> list[Reading]:
         """Return the values since the last call."""
-        readings = self._readings.readings
-        self._readings.take_away()
+        readings = self._values.readings
+        self._values.pop_rows()
         return readings
 
-    def take_rows(self) -> list[Row]:
+    def pop_rows(self) -> list[Row]:
         """Return the same as rows, which takes less time."""
-        return self._readings.take_away()
+        return self._values.pop_rows()
 
-    def takes(self, battery: Battery) -> bool:
+    def same_except_intervals(self, battery: Battery) -> bool:
         """Return whether `battery` differs only in the intervals, so `reschedule` is enough."""
         own = self.battery
         return own == battery._replace(interval=own.interval, soc_interval=own.soc_interval)
@@ -197,14 +197,14 @@ class Source(ABC):
 
     def clock_set(self, step_ns: int) -> None:
         """The wall clock was set by `step_ns` ns since the last step."""
-        self._readings.clock_set(step_ns)
+        self._values.clock_set(step_ns)
 
-    def ask_no_more(self) -> None:
+    def stop_requests(self) -> None:
         """Process what arrives, and send no more requests."""
-        self._leaving = True
+        self._stopping = True
 
     @abstractmethod
-    def awaits(self, since: float) -> bool:
+    def expects_answer(self, since: float) -> bool:
         """Return whether an answer to a request since then (monotonic s) is still expected."""
 
     def close(self) -> None:
@@ -214,7 +214,7 @@ class Source(ABC):
     # What a device and a fleet do differently
 
     @abstractmethod
-    def _take(self, connection: Connection, now: Now) -> None:
+    def _process(self, connection: Connection, now: Now) -> None:
         """Process the messages that have arrived."""
 
     @abstractmethod
@@ -222,7 +222,7 @@ class Source(ABC):
         """Begin on a new connection."""
 
     @abstractmethod
-    def _converse(self, connection: Connection, now: Now) -> None:
+    def _send_requests(self, connection: Connection, now: Now) -> None:
         """Send the requests that are due."""
 
     @abstractmethod

@@ -22,11 +22,14 @@ class Standstill:
         self._heartbeat = heartbeat
         self._stepped = math.inf  # when it was stepped last
 
-    def before(self, now: float, heard: float | None) -> bool:
-        """Return whether there was one before this step; `heard`: when the latest message came."""
+    def before(self, now: float, received_at: float | None) -> bool:
+        """Return whether there was one before this step.
+
+        `received_at` is when the latest message came, None if there was none.
+        """
         paused = now > self._stepped + PAUSE
         self._stepped = now
-        return paused or (self._heartbeat and heard is not None and now > heard + GAP)
+        return paused or (self._heartbeat and received_at is not None and now > received_at + GAP)
 
     def within(self, now: float, arrival: float) -> bool:
         """Return whether a message shows a standstill since this step read the clock, at `now`."""

@@ -13,32 +13,32 @@ from typing import NamedTuple
 from bat2influx.config.settings import Battery
 from bat2influx.device.source import Census
 from bat2influx.failure import Trouble
-from bat2influx.fleet.keepalive import MOST_DEVICES
+from bat2influx.fleet.keepalive import MAX_DEVICES
 from bat2influx.service.journal import Episode
 
 log = logging.getLogger(__name__)
 
 
-class Look(NamedTuple):
+class ConnectionStatus(NamedTuple):
     """The state of a connection; times are monotonic s, inf if it has not happened.
 
-    `speaking` is whether a device sent a message recently; `left_out` counts messages of devices
+    `responding` is whether a device sent a message recently; `left_out` counts messages of devices
     and topics that are ignored, and `full` is whether there is still no room for another one.
     """
 
     begun: float
     asked: float  # when the first keepalive was sent
-    valued: bool  # whether a value has arrived
-    speaking: bool
-    overheard: bool  # whether the broker has delivered a keepalive
-    deaf: bool  # whether the subscription to keepalives was refused
+    value_received: bool  # whether a value has arrived
+    responding: bool
+    keepalive_delivered: bool  # whether the broker has delivered a keepalive
+    keepalives_refused: bool  # whether the subscription to keepalives was refused
     refused: Trouble | None  # the latest refused keepalive
     left_out: int
     full: bool
 
 
 class Diagnosis:
-    """The reported problems of a fleet. Call `tell` with a new Look at intervals."""
+    """The reported problems of a fleet. Call `report` with a new ConnectionStatus at intervals."""
 
     def __init__(self, battery: Battery, watchdog: float, config: str) -> None:
         """`watchdog` is the interval W in s; `config` is the file to name in messages."""
@@ -48,56 +48,56 @@ class Diagnosis:
         self._later = watchdog / 2  # for a value
         fields = {"PEER": battery.address}
         self._no_devices = Episode(log, fields)
-        self._hearing = Episode(log, fields)
-        self._unheard = Episode(log, fields)
+        self._not_responding = Episode(log, fields)
+        self._no_keepalives = Episode(log, fields)
         self._refused = Episode(log, fields)
         self._crowded = Episode(log, fields)
-        self._valued = Episode(log, fields)
+        self._value_received = Episode(log, fields)
 
     @property
     def trouble(self) -> Trouble | None:
         """What is wrong with the connection to the devices."""
-        episodes = (self._no_devices, self._refused, self._crowded, self._valued)
+        episodes = (self._no_devices, self._refused, self._crowded, self._value_received)
         return next((each.trouble for each in episodes if each.trouble), None)
 
-    def tell(self, census: Census, look: Look, now: float) -> None:
+    def report(self, census: Census, status: ConnectionStatus, now: float) -> None:
         """Log what is new."""
-        self._report_devices(census, look, now)
-        self._report_keepalives(look, now)
+        self._report_devices(census, status, now)
+        self._report_keepalives(status, now)
         host, group = self._battery.address, self._battery.share_group
-        if look.valued:
-            self._valued.recovered(f"values arrive from {host}", now)
-        elif look.speaking and now >= look.begun + self._later:
-            self._valued.failed(no_values(host, group, self._config), now)
+        if status.value_received:
+            self._value_received.recovered(f"values arrive from {host}", now)
+        elif status.responding and now >= status.begun + self._later:
+            self._value_received.failed(no_values(host, group, self._config), now)
 
-    def _report_devices(self, census: Census, look: Look, now: float) -> None:
+    def _report_devices(self, census: Census, status: ConnectionStatus, now: float) -> None:
         host, config = self._battery.address, self._config
-        if census.silent:
-            self._hearing.failed(devices_silent(host, census), now)
+        if census.not_responding:
+            self._not_responding.failed(devices_not_responding(host, census), now)
         else:
-            self._hearing.recovered(f"every device at {host} responds again", now)
+            self._not_responding.recovered(f"every device at {host} responds again", now)
         if census.devices:
             self._no_devices.recovered(f"devices detected at {host}", now)
-        elif now >= look.begun + self._late:
+        elif now >= status.begun + self._late:
             prefix = self._battery.topic_prefix
             self._no_devices.failed(no_devices(host, prefix, config), now)
-        if look.left_out:
+        if status.left_out:
             most = self._battery.max_memory
             self._crowded.failed(too_many(host, census.devices, most, config), now)
-        elif not look.full:
+        elif not status.full:
             self._crowded.recovered(f"there is room for every device at {host}", now)
 
-    def _report_keepalives(self, look: Look, now: float) -> None:
+    def _report_keepalives(self, status: ConnectionStatus, now: float) -> None:
         host, user = self._battery.address, self._battery.user
-        late = look.asked < math.inf and now >= look.asked + self._late
-        if look.refused:
-            self._refused.failed(look.refused, now)
+        late = status.asked < math.inf and now >= status.asked + self._late
+        if status.refused:
+            self._refused.failed(status.refused, now)
         elif late:
             self._refused.recovered(f"{host} accepts keepalives", now)
-        if look.overheard:
-            self._unheard.recovered(f"{host} delivers keepalives to this daemon", now)
-        elif late or look.deaf:
-            self._unheard.failed(keepalives_unheard(host, user, self._config), now)
+        if status.keepalive_delivered:
+            self._no_keepalives.recovered(f"{host} delivers keepalives to this daemon", now)
+        elif late or status.keepalives_refused:
+            self._no_keepalives.failed(keepalives_not_delivered(host, user, self._config), now)
 
 
 def no_devices(host: str, prefix: str, config: str) -> Trouble:
@@ -110,9 +110,9 @@ def no_devices(host: str, prefix: str, config: str) -> Trouble:
     )
 
 
-def devices_silent(host: str, census: Census) -> Trouble:
+def devices_not_responding(host: str, census: Census) -> Trouble:
     """Some of the devices, or all, do not respond."""
-    count = len(census.silent)
+    count = len(census.not_responding)
     verb = "does" if count == 1 else "do"
     return Trouble(
         "silent",
@@ -120,13 +120,13 @@ def devices_silent(host: str, census: Census) -> Trouble:
     )
 
 
-def keepalives_unheard(host: str, user: str, config: str) -> Trouble:
+def keepalives_not_delivered(host: str, user: str, config: str) -> Trouble:
     """The broker delivers no keepalives, not even those of this daemon."""
     return Trouble(
         "subscription refused: keepalives",
         f"{host} does not allow {user!r} to read R/+/keepalive. Grant the right to read that topic"
         f" in the broker's access rules, or set user and password in {config} to a user who has it",
-        meanwhile="until then each daemon sends keepalives to all devices",
+        effect="until then each daemon sends keepalives to all devices",
     )
 
 
@@ -135,8 +135,8 @@ def too_many(host: str, devices: int, memory: int, config: str) -> Trouble:
     what = f"{host} has more devices or topics than max_memory in {config} has room for"
     what += f" ({memory / 1e6:,.0f} MB: {devices:,} devices with their topics)"
     how = "Raise max_memory if these devices are yours"
-    if devices >= MOST_DEVICES:
-        what = f"{host} has more than {MOST_DEVICES:,} devices"
+    if devices >= MAX_DEVICES:
+        what = f"{host} has more than {MAX_DEVICES:,} devices"
         how = f"Distribute them over several brokers, or values of topic_prefix in {config}, each"
         how += " with a separate daemon"
     return Trouble("fleet: too many", f"{what}; the others are ignored. {how}")

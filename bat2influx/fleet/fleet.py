@@ -16,14 +16,14 @@ from collections.abc import Callable, Mapping
 from bat2influx.clock import Now
 from bat2influx.config.settings import Battery
 from bat2influx.device.keepalive import KeepaliveKind
+from bat2influx.device.liveness import Liveness, Remedy
 from bat2influx.device.schedule import Schedule
 from bat2influx.device.services import Place
-from bat2influx.device.silence import Remedy, Silence
 from bat2influx.device.source import Census, Source
 from bat2influx.failure import Trouble
-from bat2influx.fleet.diagnosis import Diagnosis, Look
+from bat2influx.fleet.diagnosis import ConnectionStatus, Diagnosis
 from bat2influx.fleet.intake import FleetIntake
-from bat2influx.fleet.keepalive import MOST_DEVICES, Keepalives, Pulse
+from bat2influx.fleet.keepalive import MAX_DEVICES, Keepalives, Pulse
 from bat2influx.fleet.memory import Memory
 from bat2influx.fleet.plan import KEEPALIVES, FleetPlan, heartbeat_of, keepalive_of
 from bat2influx.mqtt import errors as mqtt_errors
@@ -60,18 +60,18 @@ class Fleet(Source):
         super().__init__(battery, self._intake, config=config, wake=wake)
         self._plan = FleetPlan(battery.fields)
         self._keepalives = Keepalives(watchdog, random.random, shared=shared)
-        self._untold: dict[str, dict[Origin, list[str]]] = {}  # by portal id
+        self._not_notified: dict[str, dict[Origin, list[str]]] = {}  # by portal id
         self._schedule = Schedule(battery.interval, battery.soc_interval)
-        self._silence = Silence(watchdog)
-        self._silent: list[str] = []
-        self._look_at = 0.0  # when to check the devices
+        self._liveness = Liveness(watchdog)
+        self._not_responding: list[str] = []
+        self._check_at = 0.0  # when to check the devices
         self._subscribed: set[int] = set()
-        self._overhearing = 0  # the id of the subscription to keepalives
+        self._keepalive_subscription = 0  # the id of the subscription to keepalives
         self._acknowledged_by = math.inf  # the deadline for all subscriptions
         self._asked = math.inf  # when the first keepalive was sent on this connection
-        self._overheard = False  # whether the broker has delivered any keepalive
+        self._keepalive_delivered = False  # whether the broker has delivered any keepalive
         self._ready = 0.0  # when the broker had confirmed all subscriptions
-        self._valued = False  # whether a value has arrived since then
+        self._value_received = False  # whether a value has arrived since then
         self._diagnosis = Diagnosis(battery, watchdog, config)
         self._left_out = 0  # messages of ignored devices since the latest look
         self._introduced = False
@@ -82,15 +82,15 @@ class Fleet(Source):
         """Return the seconds after which `step` has something to do even if no message arrives."""
         waits = [self._broker.timeout(now.mono)]
         if self.state is State.POLLING:
-            waits += [self._look_at - now.mono, self._schedule.wait(now.wall_ns, now.mono)]
-            if not self._leaving and self._has_room:
+            waits += [self._check_at - now.mono, self._schedule.wait(now.wall_ns, now.mono)]
+            if not self._stopping and self._has_room:
                 waits.append(self._keepalives.due() - now.mono)
         return max(0.0, min(waits))
 
     @property
     def census(self) -> Census:
         """How many devices there are, and which do not respond."""
-        return Census(len(self._keepalives.pulses), self._silent)
+        return Census(len(self._keepalives.pulses), self._not_responding)
 
     @property
     def latest(self) -> Mapping[str, float]:
@@ -114,7 +114,7 @@ class Fleet(Source):
 
     @property
     def trouble(self) -> Trouble | None:
-        """What is wrong with the connection to the devices; silent devices are in the census."""
+        """What is wrong with the connection; devices that do not respond are in the census."""
         return self._broker.trouble or self._diagnosis.trouble
 
     def rescan(self) -> None:
@@ -122,10 +122,10 @@ class Fleet(Source):
 
     def stalled(self, seconds: float) -> None:
         """This machine has stood still for `seconds`, which is no silence of a device."""
-        self._silence.stalled(seconds)
+        self._liveness.stalled(seconds)
         self._keepalives.stalled(seconds)
 
-    def awaits(self, since: float) -> bool:
+    def expects_answer(self, since: float) -> bool:
         """Return False: an answer that is lost now comes again with the next republish."""
         return False
 
@@ -141,19 +141,19 @@ class Fleet(Source):
         of them.
         """
         self._acknowledged_by = now.mono + self._watchdog / 4
-        self._asked, self._overheard = math.inf, False
-        self._overhearing = connection.subscribe((KEEPALIVES,), may_be_refused=True)
+        self._asked, self._keepalive_delivered = math.inf, False
+        self._keepalive_subscription = connection.subscribe((KEEPALIVES,), optional=True)
         group = self.battery.share_group
         self._subscribed = {
-            self._overhearing,
+            self._keepalive_subscription,
             connection.subscribe(self._plan.filters, share_group=group),
             connection.subscribe(self._plan.signs),
         }
 
     def _start(self, connection: Connection, now: Now) -> None:
         """The broker has confirmed all subscriptions."""
-        self._stage, self._ready, self._valued = State.POLLING, now.mono, False
-        self._silence.connected(now.mono)
+        self._stage, self._ready, self._value_received = State.POLLING, now.mono, False
+        self._liveness.connected(now.mono)
         self._keepalives.begin(now.mono)
         if not self._introduced:
             self._introduced = True
@@ -163,12 +163,12 @@ class Fleet(Source):
             text = "receiving changes from all devices at %s%s"
             log.info(text, self.battery.address, sharing, extra=extra)
 
-    def _converse(self, connection: Connection, now: Now) -> None:
+    def _send_requests(self, connection: Connection, now: Now) -> None:
         if self._stage is State.DISCOVERING and self._subscribed <= connection.acknowledged:
             self._start(connection, now)
         elif self._stage is State.DISCOVERING and now.mono >= self._acknowledged_by:
             what = "subscriptions are not acknowledged"
-            connection.abandon(mqtt_errors.not_taking(self.battery.address, what))
+            connection.abandon(mqtt_errors.not_processing(self.battery.address, what))
         if self._stage is State.POLLING:
             self._go_on(connection, now)
 
@@ -179,7 +179,7 @@ class Fleet(Source):
 
     def _go_on(self, connection: Connection, now: Now) -> None:
         self._broker.confirmed(now.mono)
-        if not self._leaving and connection.has_room():
+        if not self._stopping and connection.has_room():
             for portal, ask in self._keepalives.next(now.mono):
                 self._keep_alive(connection, portal, ask)
                 self._asked = min(self._asked, now.mono)
@@ -189,9 +189,9 @@ class Fleet(Source):
         if tick is not None:
             self._intake.begin_tick(tick.start_ns)
             self._note_values()
-        if now.mono >= self._look_at:
-            self._look_at = now.mono + self._watchdog / 24
-            self._look_after(connection, now.mono)
+        if now.mono >= self._check_at:
+            self._check_at = now.mono + self._watchdog / 24
+            self._check_devices(connection, now.mono)
         if self.messages and self._answers_due(now) and self._is_dead(now):
             self._broker.drop(now.mono)
 
@@ -201,56 +201,56 @@ class Fleet(Source):
 
     def _is_dead(self, now: Now) -> bool:
         """Whether to reconnect, because no device sends anything on this connection."""
-        return self._silence.remedy(now.mono) is Remedy.RECONNECT
+        return self._liveness.remedy(now.mono) is Remedy.RECONNECT
 
     def _keep_alive(self, connection: Connection, portal: str, ask: KeepaliveKind) -> None:
         keepalive = protocol.full_keepalive if ask is KeepaliveKind.FULL else protocol.keepalive
-        connection.publish(*keepalive(portal), checked=True, may_be_refused=True)
-        for topics in self._untold.get(portal, {}).values():
+        connection.publish(*keepalive(portal), checked=True, optional=True)
+        for topics in self._not_notified.get(portal, {}).values():
             for topic in topics:
                 connection.publish(topic)
 
-    def _look_after(self, connection: Connection, now: float) -> None:
+    def _check_devices(self, connection: Connection, now: float) -> None:
         """Detect devices that do not respond, and report what is wrong."""
-        self._silent = self._keepalives.look_after(now)
+        self._not_responding = self._keepalives.check_devices(now)
         pulses = self._keepalives.pulses.values()
-        look = Look(
+        status = ConnectionStatus(
             begun=self._ready,
             asked=self._asked,
-            valued=self._valued,
-            speaking=any(pulse.heard > now - self._watchdog / 8 for pulse in pulses),
-            overheard=self._overheard,
-            deaf=self._overhearing in connection.declined,
+            value_received=self._value_received,
+            responding=any(pulse.received_at > now - self._watchdog / 8 for pulse in pulses),
+            keepalive_delivered=self._keepalive_delivered,
+            keepalives_refused=self._keepalive_subscription in connection.declined,
             refused=connection.declined.get(0),
             left_out=self._left_out,
-            full=len(pulses) >= MOST_DEVICES or self._memory.full,
+            full=len(pulses) >= MAX_DEVICES or self._memory.full,
         )
         self._left_out = 0
-        self._diagnosis.tell(self.census, look, now)
+        self._diagnosis.report(self.census, status, now)
 
     # Messages
 
-    def _take(self, connection: Connection, now: Now) -> None:
+    def _process(self, connection: Connection, now: Now) -> None:
         before, mono, distance = self.messages, now.mono, now.distance
-        known, take = self._intake.known.get, self._intake.take
+        known, process = self._intake.known.get, self._intake.process
         for packet in connection.take_packets():
             topic, payload, retain, arrival = packet
             series = known(topic)
             if series is None or retain:
-                self._take_other(message_of(packet, self._prefix), now)
+                self._process_other(message_of(packet, self._prefix), now)
             else:
                 self.messages += 1
-                series.pulse.heard = mono
-                take(series, payload, arrival + distance)
+                series.pulse.received_at = mono
+                process(series, payload, arrival + distance)
         self._note_values()
         if self.messages > before:
-            self._broker.works()
-            self._silence.message(mono)
+            self._broker.message_received()
+            self._liveness.message(mono)
 
     def _note_values(self) -> None:
-        self._valued = self._valued or bool(self._intake.rows)
+        self._value_received = self._value_received or bool(self._intake.rows)
 
-    def _take_other(self, message: Message, now: Now) -> None:
+    def _process_other(self, message: Message, now: Now) -> None:
         """Process a message that is not a value of a known topic."""
         topic, mono = message.topic, now.mono
         if portal := heartbeat_of(topic):
@@ -258,16 +258,16 @@ class Fleet(Source):
                 self._note_message(portal, mono)
         elif portal := keepalive_of(topic):
             if not message.retain:
-                self._overheard = True
-                self._keepalives.kept(portal, message.payload, mono)
+                self._keepalive_delivered = True
+                self._keepalives.keepalive_seen(portal, message.payload, mono)
         elif portal := protocol.portal_of(topic):
-            self._take_sign(portal, message, mono)
+            self._process_sign(portal, message, mono)
         elif message.retain:
             self._intake.no_values[NoValue.RETAINED] += 1
-        elif not self._take_first(message, now):
+        elif not self._process_first(message, now):
             self._intake.no_values[NoValue.OTHER_TOPIC] += 1
 
-    def _take_first(self, message: Message, now: Now) -> bool:
+    def _process_first(self, message: Message, now: Now) -> bool:
         """Process the first value of a topic; return False if it is none or there is no room."""
         wanted = self._plan.find(message.topic)
         pulse = self._note_message(wanted.origin.portal, now.mono) if wanted else None
@@ -275,18 +275,18 @@ class Fleet(Source):
         if not wanted or not series:
             self._left_out += bool(pulse) and self._memory.full
             return False
-        self._note_untold(wanted.origin)
-        self._intake.take(series, message.payload, message.arrival + now.distance)
+        self._note_not_notified(wanted.origin)
+        self._intake.process(series, message.payload, message.arrival + now.distance)
         return True
 
-    def _note_untold(self, origin: Origin) -> None:
+    def _note_not_notified(self, origin: Origin) -> None:
         """Note once which values of a service must be requested."""
-        known = self._untold.get(origin.portal, {})
-        topics = self._plan.untold(origin) if origin not in known else []
-        if topics and self._memory.takes_requests(origin.portal, topics):
-            self._untold.setdefault(origin.portal, {})[origin] = topics
+        known = self._not_notified.get(origin.portal, {})
+        topics = self._plan.not_notified(origin) if origin not in known else []
+        if topics and self._memory.reserve_requests(origin.portal, topics):
+            self._not_notified.setdefault(origin.portal, {})[origin] = topics
 
-    def _take_sign(self, portal: str, message: Message, now: float) -> None:
+    def _process_sign(self, portal: str, message: Message, now: float) -> None:
         """Process the one message that a device has retained; an empty one removes the device.
 
         A retained message that arrives again does not show that a client keeps the device awake.
@@ -297,15 +297,15 @@ class Fleet(Source):
         elif not message.payload:
             self._keepalives.remove(portal)
             self._intake.forget(portal)
-            self._untold.pop(portal, None)
+            self._not_notified.pop(portal, None)
             self._memory.forget(portal)
-            self._silent = [each for each in self._silent if each != portal]
+            self._not_responding = [each for each in self._not_responding if each != portal]
 
     def _note_message(self, portal: str, now: float) -> Pulse | None:
         self.messages += 1
         pulse = self._pulse(portal, now)
         if pulse:
-            pulse.heard = now
+            pulse.received_at = now
         return pulse
 
     def _pulse(self, portal: str, now: float) -> Pulse | None:
@@ -313,7 +313,7 @@ class Fleet(Source):
         pulses = self._keepalives.pulses
         if pulse := pulses.get(portal):
             return pulse
-        if len(pulses) < MOST_DEVICES and self._memory.takes_device(portal):
+        if len(pulses) < MAX_DEVICES and self._memory.reserve_device(portal):
             return self._keepalives.add(portal, now)
         self._left_out += 1
         return None

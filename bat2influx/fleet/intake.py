@@ -58,7 +58,7 @@ class FleetIntake(BaseIntake):
         self._by_tick = by_tick
         self._shared = shared
         self._tick = 0
-        self._waiting: dict[TopicSeries, float] = {}  # to be stored at the next tick
+        self._pending: dict[TopicSeries, float] = {}  # to be stored at the next tick
 
     def learn(self, topic: str, wanted: WantedTopic, pulse: Pulse) -> TopicSeries | None:
         """Add a topic that has arrived for the first time, of the device with this pulse.
@@ -69,7 +69,7 @@ class FleetIntake(BaseIntake):
         topics = self._topics.setdefault(portal, [])
         if len(topics) >= SERIES_OF_ONE:
             return None
-        if not self._memory.takes_series(portal, topic, 1 + len(others)):
+        if not self._memory.reserve_series(portal, topic, 1 + len(others)):
             return None
         name = f"{self._prefix}{topic}".encode()
         topics.append(name)
@@ -85,31 +85,31 @@ class FleetIntake(BaseIntake):
         for topic in self._topics.pop(portal, ()):
             series = self.known.pop(topic)
             for each in (series, *series.more):
-                self._waiting.pop(each, None)
+                self._pending.pop(each, None)
                 self._stamper.forget(each.key)
 
     def begin_tick(self, start_ns: int) -> None:
         """The tick for `start_ns` (wall clock) has begun."""
         self._stamper.begin_tick(start_ns)
         self._tick += 1
-        waiting, self._waiting = self._waiting, {}
-        for series, value in waiting.items():
+        pending, self._pending = self._pending, {}
+        for series, value in pending.items():
             time_ns = self._stamper.stamp(series.key, start_ns)
             if time_ns is not None:
                 self._add(series, value, time_ns)
 
-    def take(self, series: TopicSeries, payload: bytes, arrival_ns: int) -> None:
+    def process(self, series: TopicSeries, payload: bytes, arrival_ns: int) -> None:
         """Process a message of a known topic; `arrival_ns` is the wall clock."""
         value = protocol.decode(payload)
         if isinstance(value, NoValue):
             self.no_values[value] += 1
             for each in (series, *series.more):
                 each.tick = -1
-                self._waiting.pop(each, None)
+                self._pending.pop(each, None)
         elif self._by_tick:
-            self._waiting.update(dict.fromkeys((series, *series.more), value))
+            self._pending.update(dict.fromkeys((series, *series.more), value))
         elif series.value == value and series.tick == self._tick and not self._shared:
-            self.no_values[NoValue.SAID_AGAIN] += 1
+            self.no_values[NoValue.REPEATED] += 1
         else:
             series.value, series.tick = value, self._tick
             time_ns = arrival_ns if arrival_ns != series.stamp else arrival_ns + 1

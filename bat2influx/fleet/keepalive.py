@@ -24,41 +24,41 @@ from collections.abc import Callable, Iterator
 from bat2influx.device.keepalive import KeepaliveKind
 
 EACH_SECOND = 25  # full republishes per second; one may be thousands of messages
-MOST_DEVICES = 100_000  # of one daemon: 3,300 keepalives per second
-MOST_OLD = 1_000  # obsolete entries of the agenda, in addition to one for each device
+MAX_DEVICES = 100_000  # of one daemon: 3,300 keepalives per second
+MAX_OLD = 1_000  # obsolete entries of the agenda, in addition to one for each device
 SUPPRESSED = b"suppress-republish"  # in the payload of a keepalive that brings changes only
 
 
 class Pulse:
     """What is known of one device's keepalives, and of its silence.
 
-    The caller sets `heard` with each message of the device; it is -inf before the first.
+    The caller sets `received_at` with each message of the device; it is -inf before the first.
     """
 
     __slots__ = (
-        "at",
-        "full",
-        "heard",
-        "kept",
+        "check_at",
+        "full_at",
+        "full_turn",
+        "keepalive_at",
         "lost",
+        "needs_full",
+        "not_responding",
         "portal",
-        "silent",
+        "received_at",
         "since",
-        "turn",
-        "wants",
     )
 
     def __init__(self, portal: str) -> None:
         self.portal = portal
-        self.heard = -math.inf
+        self.received_at = -math.inf
         self.since = -math.inf  # since when a message is expected
-        self.kept = -math.inf  # the latest keepalive, since then
-        self.full = -math.inf  # the latest full republish that any client has requested
-        self.wants = True  # whether a full republish is needed
-        self.turn = math.inf  # when to request a full republish
-        self.at = math.inf  # when to check the device again
+        self.keepalive_at = -math.inf  # the latest keepalive, since then
+        self.full_at = -math.inf  # the latest full republish that any client has requested
+        self.needs_full = True  # whether a full republish is needed
+        self.full_turn = math.inf  # when to request a full republish
+        self.check_at = math.inf  # when to check the device again
         self.lost = False  # whether it has sent nothing for W/8
-        self.silent = False  # whether it has sent nothing for W
+        self.not_responding = False  # whether it has sent nothing for W
 
 
 class Keepalives:
@@ -72,10 +72,10 @@ class Keepalives:
         """
         self.pulses: dict[str, Pulse] = {}  # by portal id
         self._every = watchdog / 4
-        self._apart = watchdog / 40
+        self._spread = watchdog / 40
         self._listen = watchdog / 8
         self._rest = watchdog / 2
-        self._silent_after = watchdog
+        self._answer_timeout = watchdog
         self._chance = chance
         self._shared = shared
         self._agenda: list[tuple[float, str]] = []
@@ -100,37 +100,40 @@ class Keepalives:
         """A device no longer exists."""
         self.pulses.pop(portal, None)
 
-    def kept(self, portal: str, payload: bytes, now: float) -> None:
+    def keepalive_seen(self, portal: str, payload: bytes, now: float) -> None:
         """A client has sent a keepalive to a device."""
         pulse = self.pulses.get(portal)
         if pulse is None:
             return
-        pulse.kept = now
+        pulse.keepalive_at = now
         if SUPPRESSED not in payload:
-            pulse.full, pulse.wants = now, False
-        elif self._shared and pulse.turn == math.inf and not pulse.lost:
-            pulse.wants = False
+            pulse.full_at, pulse.needs_full = now, False
+        elif self._shared and pulse.full_turn == math.inf and not pulse.lost:
+            pulse.needs_full = False
 
     def stalled(self, seconds: float) -> None:
         """This machine has stood still for `seconds`: messages of that time are yet to arrive."""
         for pulse in self.pulses.values():
-            pulse.heard += seconds
+            pulse.received_at += seconds
             pulse.since += seconds
 
-    def look_after(self, now: float) -> list[str]:
+    def check_devices(self, now: float) -> list[str]:
         """Return the devices that have sent nothing for W; to be called every few seconds."""
-        silent = []
+        not_responding = []
         for pulse in self.pulses.values():
-            if pulse.heard > now - self._listen:
+            if pulse.received_at > now - self._listen:
                 if pulse.lost:
-                    pulse.lost, pulse.silent, pulse.wants = False, False, True
-                    self._look_at(pulse, now + self._chance() * self._apart)
+                    pulse.lost, pulse.not_responding, pulse.needs_full = False, False, True
+                    self._check_at(pulse, now + self._chance() * self._spread)
                 continue
             pulse.lost = pulse.lost or now - pulse.since >= self._listen
-            if pulse.silent or now - max(pulse.heard, pulse.since) >= self._silent_after:
-                pulse.silent = True
-                silent.append(pulse.portal)
-        return silent
+            if (
+                pulse.not_responding
+                or now - max(pulse.received_at, pulse.since) >= self._answer_timeout
+            ):
+                pulse.not_responding = True
+                not_responding.append(pulse.portal)
+        return not_responding
 
     def due(self) -> float:
         """Return when the next keepalive may be due."""
@@ -144,58 +147,64 @@ class Keepalives:
         while self._agenda and self._agenda[0][0] <= now:
             at, portal = heapq.heappop(self._agenda)
             pulse = self.pulses.get(portal)
-            if pulse is not None and at == pulse.at:  # it exists, and the entry is not obsolete
+            # It exists, and the entry is not obsolete.
+            if pulse is not None and at == pulse.check_at:
                 ask = self._ask(pulse, now)
                 if ask is not None:
-                    pulse.kept = now
-                self._look_at(pulse, self._next(pulse, now))
+                    pulse.keepalive_at = now
+                self._check_at(pulse, self._next(pulse, now))
                 if ask is not None:
                     yield portal, ask
 
     def _await(self, pulse: Pulse, now: float) -> None:
         """Start over with a device."""
-        pulse.since, pulse.kept = now, -math.inf
-        pulse.wants, pulse.turn = True, math.inf
-        self._look_at(pulse, now + self._apart * (1.0 + self._chance()))
+        pulse.since, pulse.keepalive_at = now, -math.inf
+        pulse.needs_full, pulse.full_turn = True, math.inf
+        self._check_at(pulse, now + self._spread * (1.0 + self._chance()))
 
     def _ask(self, pulse: Pulse, now: float) -> KeepaliveKind | None:
         """Return the keepalive to send to a device now, if any."""
         wanted = self._wanted(pulse)
         if wanted > now:  # maybe another client was first
-            pulse.turn = math.inf
-        elif pulse.turn == math.inf:
-            pulse.turn = self._turn = max(now, self._turn + 1.0 / EACH_SECOND)
-        if pulse.turn <= now:
-            pulse.full, pulse.wants, pulse.turn = now, False, math.inf
+            pulse.full_turn = math.inf
+        elif pulse.full_turn == math.inf:
+            pulse.full_turn = self._turn = max(now, self._turn + 1.0 / EACH_SECOND)
+        if pulse.full_turn <= now:
+            pulse.full_at, pulse.needs_full, pulse.full_turn = now, False, math.inf
             return KeepaliveKind.FULL
-        soon = pulse.kept == -math.inf and pulse.turn <= now + self._every
+        soon = pulse.keepalive_at == -math.inf and pulse.full_turn <= now + self._every
         return KeepaliveKind.CHANGES if now >= self._regular(pulse) and not soon else None
 
     def _next(self, pulse: Pulse, now: float) -> float:
         """Return when to check a device again."""
         wanted, regular = self._wanted(pulse), self._regular(pulse)
-        late = self._chance() * self._apart
-        times = [pulse.turn, wanted + late, regular + late]
+        late = self._chance() * self._spread
+        times = [pulse.full_turn, wanted + late, regular + late]
         return min(each for each in times if each > now)
 
     def _regular(self, pulse: Pulse) -> float:
         """Return when the next keepalive of any kind is due."""
-        return pulse.kept + self._every if pulse.kept > -math.inf else self._first(pulse)
+        return (
+            pulse.keepalive_at + self._every
+            if pulse.keepalive_at > -math.inf
+            else self._first(pulse)
+        )
 
     def _first(self, pulse: Pulse) -> float:
-        speaks = self._shared and pulse.heard >= pulse.since
-        return pulse.since + (self._listen if speaks else self._apart)
+        responds = self._shared and pulse.received_at >= pulse.since
+        return pulse.since + (self._listen if responds else self._spread)
 
     def _wanted(self, pulse: Pulse) -> float:
         """Return when a full republish is due."""
-        if not pulse.wants and pulse.heard >= pulse.full:  # else the latest request is unanswered
+        answered = pulse.received_at >= pulse.full_at  # the latest request
+        if answered and not pulse.needs_full:
             return math.inf
-        return max(self._first(pulse), pulse.full + self._rest)
+        return max(self._first(pulse), pulse.full_at + self._rest)
 
-    def _look_at(self, pulse: Pulse, at: float) -> None:
-        pulse.at = at
-        if len(self._agenda) >= 2 * len(self.pulses) + MOST_OLD:  # of removed devices
-            self._agenda[:] = [(each.at, each.portal) for each in self.pulses.values()]
+    def _check_at(self, pulse: Pulse, at: float) -> None:
+        pulse.check_at = at
+        if len(self._agenda) >= 2 * len(self.pulses) + MAX_OLD:  # of removed devices
+            self._agenda[:] = [(each.check_at, each.portal) for each in self.pulses.values()]
             heapq.heapify(self._agenda)
         else:
             heapq.heappush(self._agenda, (at, pulse.portal))

@@ -31,23 +31,23 @@ class Memory:
         """Whether at least 95 % (ALMOST) of the memory is used."""
         return self.used >= self._most * ALMOST
 
-    def takes_device(self, portal: str) -> bool:
+    def reserve_device(self, portal: str) -> bool:
         """Return whether there is room for another device; if so, reserve it."""
-        return self._takes(portal, DEVICE + len(portal))
+        return self._reserve(portal, DEVICE + len(portal))
 
-    def takes_series(self, portal: str, topic: str, fields: int) -> bool:
+    def reserve_series(self, portal: str, topic: str, fields: int) -> bool:
         """Return whether there is room for a topic with `fields` fields; if so, reserve it."""
-        return self._takes(portal, fields * (SERIES + len(topic)))
+        return self._reserve(portal, fields * (SERIES + len(topic)))
 
-    def takes_requests(self, portal: str, topics: Iterable[str]) -> bool:
+    def reserve_requests(self, portal: str, topics: Iterable[str]) -> bool:
         """Return whether there is room for requests to a device; if so, reserve it."""
-        return self._takes(portal, sum(REQUEST + len(topic) for topic in topics))
+        return self._reserve(portal, sum(REQUEST + len(topic) for topic in topics))
 
     def forget(self, portal: str) -> None:
         """Release everything of a device."""
         self.used -= self._of.pop(portal, 0)
 
-    def _takes(self, portal: str, size: int) -> bool:
+    def _reserve(self, portal: str, size: int) -> bool:
         if self.used + size > self._most:
             return False
         self.used += size

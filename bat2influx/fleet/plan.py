@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from bat2influx.device.plan import SYSTEM, UNTOLD
+from bat2influx.device.plan import NOT_NOTIFIED, SYSTEM
 from bat2influx.reading import Origin
 from bat2influx.venus.protocol import PORTAL_ID, PORTALS, Field
 
@@ -54,7 +54,7 @@ class FleetPlan:
         fields = tuple(f.name for f in own if f.instance in (None, instance))
         return WantedTopic(fields, Origin(portal, service, instance)) if fields else None
 
-    def untold(self, origin: Origin) -> list[str]:
+    def not_notified(self, origin: Origin) -> list[str]:
         """Return what to request of a service because the device does not notify of its changes."""
         service, instance = origin.service, origin.instance
         leaves = (
@@ -62,7 +62,7 @@ class FleetPlan:
             for (each, path), own in self._fields.items()
             if each == service and any(f.instance in (None, instance) for f in own)
         )
-        return [f"R/{origin.portal}/{leaf}" for leaf in leaves if UNTOLD.fullmatch(leaf)]
+        return [f"R/{origin.portal}/{leaf}" for leaf in leaves if NOT_NOTIFIED.fullmatch(leaf)]
 
 
 def _instances(service: str, fields: Iterable[Field]) -> Iterable[str]:

@@ -26,10 +26,10 @@ class Meaning(Enum):
 
     STORED = "stored"
     BAD_ROW = "at least one row is bad"  # those are rejected, once identified
-    REFUSED = "rejected for a reason that may not be in a row"  # stays queued
+    UNCERTAIN = "rejected for a reason that may not be in a row"  # stays queued
     TOO_LARGE = "larger than the server accepts at once"  # sent in parts
     NO_DATABASE = "there is no database of that name"  # created if the server can
-    KEPT = "the answer is not about the rows"  # all stay queued
+    RETRY = "the answer is not about the rows"  # all stay queued
 
 
 class Kind(Enum):
@@ -93,7 +93,7 @@ _TABLES: Mapping[Dialect, Sequence[_Line]] = {
     Dialect.INFLUXDB1: (
         _line({204}, None, Meaning.STORED),
         *_bad(400, "(partial write: )?"),
-        _line({400, 422}, r"", Meaning.REFUSED),
+        _line({400, 422}, r"", Meaning.UNCERTAIN),
         _line({404}, r"^database not found", Meaning.NO_DATABASE),
         _line({413}, None, Meaning.TOO_LARGE),
     ),
@@ -101,7 +101,7 @@ _TABLES: Mapping[Dialect, Sequence[_Line]] = {
         _line({204}, None, Meaning.STORED),
         *_bad(400, "(partial write: )?"),
         *_bad(422, "(failure writing points to database: )?partial write: "),
-        _line({400, 422}, r"", Meaning.REFUSED),
+        _line({400, 422}, r"", Meaning.UNCERTAIN),
         _line({404}, r"no dbrp mapping found|not found", Meaning.NO_DATABASE),
         _line({413}, None, Meaning.TOO_LARGE),
     ),
@@ -109,24 +109,24 @@ _TABLES: Mapping[Dialect, Sequence[_Line]] = {
         _line({204}, None, Meaning.STORED),
         _line({400}, rf"{_BAD_OF_3}.*\bcolumn type\b", Meaning.BAD_ROW, Kind.TYPE),
         _line({400}, _BAD_OF_3, Meaning.BAD_ROW),
-        _line({400}, r"write was empty|in database name|^Authorization", Meaning.KEPT),
-        _line({422}, r"limit of [0-9]+ databases", Meaning.KEPT),
-        _line({400, 422}, r"", Meaning.REFUSED),
+        _line({400}, r"write was empty|in database name|^Authorization", Meaning.RETRY),
+        _line({422}, r"limit of [0-9]+ databases", Meaning.RETRY),
+        _line({400, 422}, r"", Meaning.UNCERTAIN),
         _line({413}, None, Meaning.TOO_LARGE),
         _line({500}, r"^max request size", Meaning.TOO_LARGE),
     ),
     Dialect.VICTORIAMETRICS: (
         _line({204}, None, Meaning.STORED),
-        _line({400}, r"unsupported path", Meaning.KEPT),
+        _line({400}, r"unsupported path", Meaning.RETRY),
         _line({400}, r"^remoteAddr: .*(influx line|cannot (parse|unmarshal))", Meaning.BAD_ROW),
-        _line({400}, r"^remoteAddr: ", Meaning.REFUSED),
+        _line({400}, r"^remoteAddr: ", Meaning.UNCERTAIN),
         _line({413}, None, Meaning.TOO_LARGE),
     ),
 }
 # An InfluxDB of an unknown version: its success counts, what it rejects stays queued.
 _UNKNOWN: Sequence[_Line] = (
     _line({204}, None, Meaning.STORED),
-    _line({400, 422}, r"", Meaning.REFUSED),
+    _line({400, 422}, r"", Meaning.UNCERTAIN),
     _line({413}, None, Meaning.TOO_LARGE),
 )
 
@@ -145,7 +145,7 @@ def meaning_of(
         if status in statuses and _fits(words, reason):
             named = _named(server, body) if meaning is Meaning.BAD_ROW else ()
             return Answer(meaning, shown, named, kind, server.dialect)
-    return Answer(Meaning.KEPT, shown, dialect=server.dialect)
+    return Answer(Meaning.RETRY, shown, dialect=server.dialect)
 
 
 def _fits(words: str | None, reason: str | None) -> bool:

@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 SLOW = 16 * 1024  # bytes: a body up to this size is not slow because of its size
-PATIENCE = 16  # accepted bodies before twice the size is tried
-MOST_PATIENCE = 4096
+RAISE_AFTER = 16  # accepted bodies before twice the size is tried
+MAX_RAISE_AFTER = 4096
 
 
 class BatchSize:
@@ -21,10 +21,10 @@ class BatchSize:
     def __init__(self) -> None:
         self._most: int | None = None  # bytes that are sent at once
         self._refused: int | None = None  # bytes of the smallest rejected body
-        self._went = 0  # accepted bodies since then
-        self._patience = PATIENCE
+        self._accepted = 0  # accepted bodies since then
+        self._raise_after = RAISE_AFTER
 
-    def cut(self, part: Sequence[bytes]) -> tuple[Sequence[bytes], Sequence[bytes]]:
+    def split(self, part: Sequence[bytes]) -> tuple[Sequence[bytes], Sequence[bytes]]:
         """Return the rows of `part` to send now, at least one, and the rest."""
         if self._most is None:
             return part, ()
@@ -53,16 +53,16 @@ class BatchSize:
         """Take in that `part` was small enough."""
         if self._most is None:
             return
-        self._went += 1
-        if self._refused is None or self._went >= self._patience:
+        self._accepted += 1
+        if self._refused is None or self._accepted >= self._raise_after:
             self._most = 2 * max(self._most, size_of(part))
         if self._refused is not None and self._most >= self._refused:
             self._refused = None  # that size is tried again
 
     def _less(self, refused: int, most: int) -> None:
-        if self._went >= self._patience:  # the larger size was tried, and failed
-            self._patience = min(2 * self._patience, MOST_PATIENCE)
-        self._most, self._refused, self._went = most, refused, 0
+        if self._accepted >= self._raise_after:  # the larger size was tried, and failed
+            self._raise_after = min(2 * self._raise_after, MAX_RAISE_AFTER)
+        self._most, self._refused, self._accepted = most, refused, 0
 
 
 def size_of(part: Sequence[bytes]) -> int:

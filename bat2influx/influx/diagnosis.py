@@ -17,7 +17,8 @@ from bat2influx.influx.secrets import Mask, mask_of
 from bat2influx.influx.transport import bracketed
 from bat2influx.printable import plain
 
-WANTS_TLS = (  # answers of servers in Go, such as InfluxDB, and of nginx (INFLUXDB, last section)
+# Answers of servers in Go, such as InfluxDB, and of nginx (INFLUXDB, last section).
+REQUIRES_TLS = (
     b"HTTP request to an HTTPS server",
     b"plain HTTP request was sent to HTTPS port",
     b"speaking plain HTTP to an SSL-enabled server port",  # Apache
@@ -48,9 +49,9 @@ class Diagnosis:
         """
         influx, config, status = self._influx, self._config, reply.status
         peer = f"{server.name} at {where}"
-        text = reason or reply.words
-        if influx.tls is None and wants_tls(reply):
-            return influx_errors.database_tls_wanted(peer, config)
+        text = reason or reply.reason
+        if influx.tls is None and requires_tls(reply):
+            return influx_errors.database_tls_required(peer, config)
         token = bool(influx.token)
         if status == 401 or (status == 400 and _MALFORMED.encode() in reply.body):
             if token and server.dialect is Dialect.INFLUXDB1:
@@ -59,7 +60,7 @@ class Diagnosis:
         if NO_ADMIN in text:
             return influx_errors.no_admin(peer)
         if status in (502, 504) and reason is None:
-            return influx_errors.behind_proxy(where, status, reply.words)
+            return influx_errors.behind_proxy(where, status, reply.reason)
         if status == 403:
             buckets = server.dialect is Dialect.INFLUXDB2
             return influx_errors.database_right(
@@ -68,7 +69,7 @@ class Diagnosis:
         if status in MOVED and (location := reply.headers.get("Location")):
             target, lines = moved_to(influx, self._mask(location), asked)
             who = peer if server.known else f"the database at {where}"
-            return influx_errors.moved(who, f"{status} {reply.words}", target, lines, config)
+            return influx_errors.moved(who, f"{status} {reply.reason}", target, lines, config)
         if "retention policy not found" in text:
             policy = influx.retention_policy
             return influx_errors.no_retention_policy(peer, influx.db, policy, config)
@@ -78,14 +79,14 @@ class Diagnosis:
             return influx_errors.no_such_path(who, status, config)
         return influx_errors.database_answer(who, status, text, config, own=own)
 
-    def of_nobody(self, reply: Reply, where: str, asked: str) -> Trouble:
+    def of_unknown_server(self, reply: Reply, where: str, asked: str) -> Trouble:
         """Return the Trouble for an answer that does not identify its server as a database."""
         status = reply.status
         if status // 100 == 2:
             return influx_errors.not_a_database(where, status, self._config)
         why = self.of_answer(reply, None, Server(), where, asked)
         if why.cause == f"database {status}" or status == 403:
-            return influx_errors.nobody_known(where, status, reply.words, self._config)
+            return influx_errors.unknown_server(where, status, reply.reason, self._config)
         return why
 
     def advice(self, answer: Answer, line: bytes) -> str:
@@ -126,9 +127,9 @@ class Diagnosis:
         return influx_errors.no_bucket(peer, influx.db, policy, answer, self._config, login=login)
 
 
-def wants_tls(reply: Reply) -> bool:
+def requires_tls(reply: Reply) -> bool:
     """Return whether an answer says that the port requires TLS."""
-    return reply.status == 400 and any(words in reply.body for words in WANTS_TLS)
+    return reply.status == 400 and any(words in reply.body for words in REQUIRES_TLS)
 
 
 def moved_to(influx: Influx, location: str, asked: str) -> tuple[str, list[str]]:

@@ -50,7 +50,7 @@ class Server(NamedTuple):
         return self.dialect is Dialect.INFLUXDB1
 
     @property
-    def speaks_plainly(self) -> bool:
+    def plain_text_errors(self) -> bool:
         """Whether its own errors may be plain text."""
         return self.dialect in (Dialect.VICTORIAMETRICS, Dialect.INFLUXDB3)
 
@@ -96,7 +96,7 @@ def reason_of(
         message = results[0] if isinstance(results, list) and results else None
     if not isinstance(message, dict):
         said = plain(mask(body.decode("utf-8", "replace")), _LONGEST_ERROR)
-        own = server.speaks_plainly and status != 200 and not said.lstrip().startswith("<")
+        own = server.plain_text_errors and status != 200 and not said.lstrip().startswith("<")
         return said if said and own else None
     text = message.get("error") or ("code" in message and message.get("message"))
     if not isinstance(text, str):

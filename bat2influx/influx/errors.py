@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from bat2influx.failure import Backoff, Trouble
 
-_KEPT = "values are queued"
+_QUEUED = "values are queued"
 
 
 def database_unreachable(peer: str, why: str, config: str) -> Trouble:
@@ -19,7 +19,7 @@ def database_unreachable(peer: str, why: str, config: str) -> Trouble:
         f"{peer} is unreachable ({why}); check that it is running, and address and port"
         f" under [Influx] in {config}",
         Backoff.DATABASE,
-        _KEPT,
+        _QUEUED,
     )
 
 
@@ -29,7 +29,7 @@ def database_slow(peer: str, seconds: float) -> Trouble:
         "database slow",
         f"{peer} does not answer within {seconds:g} s",
         Backoff.DATABASE,
-        _KEPT,
+        _QUEUED,
     )
 
 
@@ -47,7 +47,7 @@ def database_login(
         "database login",
         f"{peer} {problem} ({answer}); set {what} under [Influx] in {config}",
         Backoff.DATABASE_LOGIN,
-        _KEPT,
+        _QUEUED,
     )
 
 
@@ -76,7 +76,7 @@ def database_right(
         "database right",
         f"{peer} does not allow {who} to write ({answer}); {how}",
         Backoff.DATABASE_LOGIN,
-        _KEPT,
+        _QUEUED,
     )
 
 
@@ -87,7 +87,7 @@ def no_retention_policy(peer: str, db: str, policy: str, config: str) -> Trouble
         f"the database {db!r} of {peer} has no retention policy {policy!r}; create it,"
         f" or correct retention_policy in {config}",
         Backoff.DATABASE_LOGIN,
-        _KEPT,
+        _QUEUED,
     )
 
 
@@ -107,7 +107,7 @@ def no_bucket(
         f" and retention_policy in {config}. If there is one, the {login} is for another bucket, or"
         f" older than this one; create a new {login} with {how}",
         Backoff.DATABASE_LOGIN,
-        _KEPT,
+        _QUEUED,
     )
 
 
@@ -119,7 +119,7 @@ def no_admin(peer: str) -> Trouble:
         f"{peer} requires a login and has no administrator yet; create one with influx -execute"
         f' "{make}", then run bat2influx setup-db --admin admin',
         Backoff.DATABASE_LOGIN,
-        _KEPT,
+        _QUEUED,
     )
 
 
@@ -130,7 +130,7 @@ def no_tokens(peer: str, config: str) -> Trouble:
         f"{peer} has version 1, which supports no tokens; set user and password instead under"
         f" [Influx] in {config}",
         Backoff.DATABASE_LOGIN,
-        _KEPT,
+        _QUEUED,
     )
 
 
@@ -141,7 +141,7 @@ def behind_proxy(where: str, status: int, words: str) -> Trouble:
         f"a proxy at {where} cannot connect to the database behind it ({status} {words}); check"
         " that the database is running",
         Backoff.DATABASE,
-        _KEPT,
+        _QUEUED,
     )
 
 
@@ -157,7 +157,7 @@ def no_database(peer: str, user: str, db: str, answer: str) -> Trouble:
         "no database",
         f"{peer} has no database {db!r}, {what}; as administrator of the database, {how}",
         Backoff.DATABASE_LOGIN,
-        _KEPT,
+        _QUEUED,
     )
 
 
@@ -175,17 +175,17 @@ def database_tls(peer: str, what: str, config: str, *, trusted: bool = False) ->
         "database tls",
         f"{peer} {what}; {how}",
         Backoff.DATABASE_LOGIN,
-        _KEPT,
+        _QUEUED,
     )
 
 
-def database_tls_wanted(peer: str, config: str) -> Trouble:
+def database_tls_required(peer: str, config: str) -> Trouble:
     """Status 400 "Client sent an HTTP request to an HTTPS server", or an answer in TLS."""
     return Trouble(
         "database tls",
         f"{peer} requires TLS; set tls = yes under [Influx] in {config}",
         Backoff.DATABASE_LOGIN,
-        _KEPT,
+        _QUEUED,
     )
 
 
@@ -197,7 +197,7 @@ def database_certificate(peer: str, what: str, pin: str, config: str) -> Trouble
         f" set ca_file to the certificate of its authority, or add the line that '{pin}' prints,"
         f" under [Influx] in {config}",
         Backoff.DATABASE_LOGIN,
-        _KEPT,
+        _QUEUED,
     )
 
 
@@ -211,7 +211,7 @@ def database_certificate_changed(
         f" {pinned}; this may not be your database. If you have a reason to trust it, replace the"
         f" line with the one that '{pin}' prints",
         Backoff.DATABASE_LOGIN,
-        _KEPT,
+        _QUEUED,
     )
 
 
@@ -221,7 +221,7 @@ def client_certificate(peer: str, what: str, config: str) -> Trouble:
         "database certificate",
         f"{peer} {what}; set client_cert and client_key under [Influx] in {config}",
         Backoff.DATABASE_LOGIN,
-        _KEPT,
+        _QUEUED,
     )
 
 
@@ -232,7 +232,7 @@ def trust_unreadable(what: str, why: str, config: str) -> Trouble:
         f"{what} under [Influx] in {config} cannot be used ({why}); correct the setting or the"
         " file",
         Backoff.DATABASE_LOGIN,
-        _KEPT,
+        _QUEUED,
     )
 
 
@@ -244,7 +244,7 @@ def no_such_path(peer: str, status: int, config: str) -> Trouble:
         f" {config}: it is empty for most databases, and insert/0/influx for a cluster of"
         " VictoriaMetrics",
         Backoff.DATABASE,
-        _KEPT,
+        _QUEUED,
     )
 
 
@@ -257,7 +257,7 @@ def database_answer(peer: str, status: int, answer: str, config: str, *, own: bo
             f"{peer} answers {status} {answer}, not as InfluxDB does; check address"
             f" and port under [Influx] in {config}"
         )
-    return Trouble(f"database {status}", what, Backoff.DATABASE, _KEPT)
+    return Trouble(f"database {status}", what, Backoff.DATABASE, _QUEUED)
 
 
 def not_a_database(where: str, status: int, config: str) -> Trouble:
@@ -268,18 +268,18 @@ def not_a_database(where: str, status: int, config: str) -> Trouble:
         " the login page of a network, or a proxy that blocks /ping; until it does, no value counts"
         f" as stored. Check address and port under [Influx] in {config}",
         Backoff.DATABASE,
-        _KEPT,
+        _QUEUED,
     )
 
 
-def nobody_known(where: str, status: int, words: str, config: str) -> Trouble:
+def unknown_server(where: str, status: int, words: str, config: str) -> Trouble:
     """A server answers with an error and does not identify itself as a database."""
     return Trouble(
         f"database {status}",
         f"the database at {where} answers {status} {words}, not as InfluxDB does; check address and"
         f" port under [Influx] in {config}, and that a proxy in front of it passes /ping",
         Backoff.DATABASE,
-        _KEPT,
+        _QUEUED,
     )
 
 
@@ -296,17 +296,17 @@ def moved(peer: str, status: str, target: str, lines: Sequence[str], config: str
         "database answer: moved",
         f"{peer} answers {status} and redirects to {target}{';' if lines else ','} {what}",
         Backoff.DATABASE,
-        _KEPT,
+        _QUEUED,
     )
 
 
-def refuses_all(peer: str, reason: str) -> Trouble:
+def rejects_all(peer: str, reason: str) -> Trouble:
     """The server rejected lines as bad, and accepted none that would prove that it works."""
     return Trouble(
         "database answer: refuses all",
         f"{peer} rejects every value ({reason}); none is dropped{_disk(reason)}",
         Backoff.DATABASE,
-        _KEPT,
+        _QUEUED,
     )
 
 
@@ -314,14 +314,14 @@ def _disk(reason: str) -> str:
     return "; free space on its disk" if "no space left" in reason else ""
 
 
-def rows_refused(peer: str, count: int, reason: str) -> Trouble:
+def rows_rejected(peer: str, count: int, reason: str) -> Trouble:
     """The server rejected lines with a reason that is not known as a fault of a line."""
     return Trouble(
         "database answer: refused",
         f"{peer} rejects {count} {'value' if count == 1 else 'values'} ({reason}), but the reason"
         " may not be in the values; they are sent again",
         Backoff.ROWS,
-        _KEPT,
+        _QUEUED,
     )
 
 
@@ -332,5 +332,5 @@ def too_large_alone(peer: str, size: int) -> Trouble:
         f"{peer}, or a proxy in front of it, rejects even one value of {size} bytes as too large;"
         " allow larger requests, as with client_max_body_size of nginx",
         Backoff.ROWS,
-        _KEPT,
+        _QUEUED,
     )

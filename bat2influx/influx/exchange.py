@@ -23,9 +23,9 @@ from bat2influx.service import lean_imports
 with lean_imports.imports_of_http_client():
     from http.client import HTTPException, HTTPResponse
 
-MOST_BODY = 64 * 1024  # bytes of an answer that are read; a list of databases is far shorter
+MAX_BODY = 64 * 1024  # bytes of an answer that are read; a list of databases is far shorter
 LONGEST_LINE = 8192  # bytes of the status line, of each header, and of a chunk's size line
-MOST_HEADERS = 100  # including the empty line at the end; http.client's own bound
+MAX_HEADERS = 100  # including the empty line at the end; http.client's own bound
 _CHUNK = 8192  # bytes
 _BEGINS = b"HTTP/"
 
@@ -65,11 +65,11 @@ class Headers(Mapping[str, str]):
 class Answer(NamedTuple):
     """An answer; `whole` is whether the complete body was read.
 
-    `words` is the reason phrase. `kept` is whether the connection can be used again.
+    `reason` is the reason phrase. `kept` is whether the connection can be used again.
     """
 
     status: int
-    words: str
+    reason: str
     headers: Mapping[str, str]
     body: bytes
     whole: bool
@@ -110,7 +110,7 @@ def exchange(
     method: str,
     request: bytes,
     begun: Callable[[], None] = lambda: None,
-    most: int = MOST_BODY,
+    most: int = MAX_BODY,
 ) -> Answer:
     """Send a request, made with `method`; return its answer.
 

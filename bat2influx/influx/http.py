@@ -20,7 +20,7 @@ from bat2influx.influx import environment
 from bat2influx.influx import errors as influx_errors
 from bat2influx.influx.dialects import Server, identify
 from bat2influx.influx.environment import ProxyError
-from bat2influx.influx.exchange import MOST_BODY, Answer, NoAnswerError, NoHttpError
+from bat2influx.influx.exchange import MAX_BODY, Answer, NoAnswerError, NoHttpError
 from bat2influx.influx.secrets import Mask, mask_of
 from bat2influx.influx.transport import (
     HandshakeError,
@@ -33,7 +33,7 @@ from bat2influx.net.tls import (
     TlsFault,
     fault_of,
     is_end_of_file,
-    is_of_openssl,
+    is_ssl_error,
     openssl_reason,
 )
 from bat2influx.printable import plain
@@ -47,22 +47,22 @@ _NOT_TRUSTED = (TlsFault.EXPIRED, TlsFault.NOT_YET, TlsFault.OTHER_NAME, TlsFaul
 class Reply(NamedTuple):
     """The result of one request; `status` is 0 without an answer.
 
-    `trouble` says why there is no answer. `in_doubt` is whether the server may have executed the
+    `trouble` says why there is no answer. `uncertain` is whether the server may have executed the
     request although it failed. `whole` is whether the complete body was read.
     """
 
     status: int = 0
     headers: Mapping[str, str] = MappingProxyType({})
     body: bytes = b""
-    words: str = ""  # of the status
+    reason: str = ""  # of the status
     ok: bool = False  # the expected status
     trouble: Trouble | None = None
-    in_doubt: bool = False
+    uncertain: bool = False
     whole: bool = True
 
 
 class HttpClient:
-    """Requests to one server, one after the other. Used by one thread, but for `cut`."""
+    """Requests to one server, one after the other. Used by one thread, but for `abort`."""
 
     def __init__(
         self,
@@ -70,7 +70,7 @@ class HttpClient:
         config: str,
         deadline: float = DEADLINE,
         mask: Mask | None = None,
-        most: int = MOST_BODY,
+        most: int = MAX_BODY,
     ) -> None:
         """`config` is the file to name in messages; `deadline` is in s.
 
@@ -139,18 +139,18 @@ class HttpClient:
         within the same deadline.
         """
         target = f"{path}?{urlencode(params)}" if params else path
-        transport, in_doubt = self._transport, False
+        transport, uncertain = self._transport, False
         with transport.deadline.within(self._deadline):
             for _ in range(2):
                 before = transport.connections
                 got = self._carry_out(method, target, data, content)
                 if before != transport.connections or not self._has_ended(got):
                     break
-                in_doubt = True
+                uncertain = True
         self.progress()
         reply = self._reply(got, expected)
         del got  # otherwise a failure and its frames would keep each other and the sent data alive
-        return reply._replace(in_doubt=True) if in_doubt and reply.trouble else reply
+        return reply._replace(uncertain=True) if uncertain and reply.trouble else reply
 
     def _carry_out(self, method: str, target: str, data: bytes, content: str) -> Answer | Exception:
         self._answered = False
@@ -180,9 +180,9 @@ class HttpClient:
         data = urlencode({"q": statement, "db": db, "epoch": "ns"}).encode()
         return self.ask("query", data=data, content="application/x-www-form-urlencoded")
 
-    def cut(self) -> None:
+    def abort(self) -> None:
         """Abort the pending request, from another thread."""
-        self._transport.deadline.cut()
+        self._transport.deadline.abort()
 
     def _reply(self, got: Answer | Exception, expected: int) -> Reply:
         transport, why = self._transport, None
@@ -192,15 +192,15 @@ class HttpClient:
         elif isinstance(got, Exception):
             why = self._why(got)
         if isinstance(got, Exception):
-            return Reply(trouble=why, in_doubt=transport.reached)
+            return Reply(trouble=why, uncertain=transport.reached)
         return Reply(
             got.status,
             got.headers,
             got.body,
-            plain(self.mask(got.words), _LONGEST),
+            plain(self.mask(got.reason), _LONGEST),
             ok=got.status == expected and why is None,
             trouble=why,
-            in_doubt=got.status >= 500 or late,
+            uncertain=got.status >= 500 or late,
             whole=got.whole,
         )
 
@@ -216,24 +216,24 @@ class HttpClient:
         if isinstance(failure, HandshakeError):
             return self._no_tls(failure.fault, failure.error)
         # With TLS 1.3 a server rejects the client certificate after the handshake.
-        if is_of_openssl(failure) and fault_of(failure) is TlsFault.OURS:
-            return self._no_tls(TlsFault.OURS, failure)
+        if is_ssl_error(failure) and fault_of(failure) is TlsFault.CLIENT_CERTIFICATE:
+            return self._no_tls(TlsFault.CLIENT_CERTIFICATE, failure)
         if self._influx.tls is None and _is_tls_alert(failure):
-            return influx_errors.database_tls_wanted(self.peer, self._config)
-        words = self.mask(_words_for(failure))
-        return influx_errors.database_unreachable(self.peer, words, self._config)
+            return influx_errors.database_tls_required(self.peer, self._config)
+        reason = self.mask(_cause_text(failure))
+        return influx_errors.database_unreachable(self.peer, reason, self._config)
 
     def _no_tls(self, fault: TlsFault, error: Exception) -> Trouble:
         if fault in _NOT_TRUSTED:
             return influx_errors.database_certificate(
                 self.peer, fault.value, self._pin, self._config
             )
-        if fault is TlsFault.OURS:
+        if fault is TlsFault.CLIENT_CERTIFICATE:
             return influx_errors.client_certificate(self.peer, fault.value, self._config)
-        words = openssl_reason(error) or (str(error) if fault is TlsFault.OTHER else "")
-        what = fault.value + (f" ({plain(words, _LONGEST)})" if words else "")
+        reason = openssl_reason(error) or (str(error) if fault is TlsFault.OTHER else "")
+        what = fault.value + (f" ({plain(reason, _LONGEST)})" if reason else "")
         tls = self._influx.tls
-        trusted = tls is not None and tls.trusts_one
+        trusted = tls is not None and tls.has_trust_anchor
         return influx_errors.database_tls(self.peer, what, self._config, trusted=trusted)
 
     def _unreadable(self, error: OSError) -> Trouble:
@@ -251,7 +251,7 @@ def _is_tls_alert(error: Exception) -> bool:
     return isinstance(error, NoHttpError) and error.begun.startswith(b"\x15\x03")
 
 
-def _words_for(error: Exception) -> str:
+def _cause_text(error: Exception) -> str:
     """Return the cause as a short text."""
     if isinstance(error, socket.gaierror):
         return "its name does not resolve"

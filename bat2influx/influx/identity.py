@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from bat2influx.failure import Trouble
-from bat2influx.influx.diagnosis import MOVED, Diagnosis, wants_tls
+from bat2influx.influx.diagnosis import MOVED, Diagnosis, requires_tls
 from bat2influx.influx.dialects import Dialect, Server
 from bat2influx.influx.http import HttpClient
 from bat2influx.safe_json import parse
@@ -20,37 +20,37 @@ class Identity:
     def __init__(self, http: HttpClient, diagnosis: Diagnosis) -> None:
         self._http = http
         self._diagnosis = diagnosis
-        self._asked_on: int | None = None  # the connection on which it identified itself
+        self._identified_on: int | None = None  # the connection on which it identified itself
 
     def forget(self) -> None:
         """Ask again before the next write: after a failure it may be another server."""
-        self._asked_on = None
+        self._identified_on = None
 
-    def find_out(self, write: Mapping[str, str] | None = None) -> Trouble | None:
+    def detect(self, write: Mapping[str, str] | None = None) -> Trouble | None:
         """Determine which server it is, unless it is known; return the Trouble if that fails.
 
         `write` has the parameters of a write without a line, which is the last request tried;
         InfluxDB 3 would create the database for it.
         """
-        if self._asked_on is not None:
+        if self._identified_on is not None:
             return None
         reply = self._http.ping()
         if reply.trouble:
             return reply.trouble
-        if not (self._http.server.known or reply.status in MOVED or wants_tls(reply)):
-            self._ask_otherwise(write)
+        if not (self._http.server.known or reply.status in MOVED or requires_tls(reply)):
+            self._detect_otherwise(write)
         if not self._http.server.known:
-            return self._diagnosis.of_nobody(reply, self._http.where, "ping")
-        self._asked_on = self._http.connection
+            return self._diagnosis.of_unknown_server(reply, self._http.where, "ping")
+        self._identified_on = self._http.connection
         return None
 
-    def holds(self) -> bool:
+    def is_database(self) -> bool:
         """Return whether the server of the latest answer is a database; ask it if necessary."""
-        if self._asked_on != self._http.connection:
-            self._asked_on = None
-        return self.find_out() is None
+        if self._identified_on != self._http.connection:
+            self._identified_on = None
+        return self.detect() is None
 
-    def _ask_otherwise(self, write: Mapping[str, str] | None) -> None:
+    def _detect_otherwise(self, write: Mapping[str, str] | None) -> None:
         """Search the answers to other requests than a ping for the identity of the database."""
         reply = self._http.query("SHOW DATABASES")
         if self._http.recognise(reply.headers):

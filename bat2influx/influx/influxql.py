@@ -73,7 +73,7 @@ def duration(seconds: int) -> str:
     return f"{seconds // _UNITS[unit]}{unit}"
 
 
-def for_people(seconds: int) -> str:
+def readable_duration(seconds: int) -> str:
     """Return how long values are kept, as the end of a sentence."""
     return "for ever" if seconds == FOREVER else f"for {duration(seconds)}"
 

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from bat2influx.reading import Origin, Reading, Row, Stored
 
 _DIGITS = 19  # of a timestamp from 2001 to 2262
-MOST_HEADS = 50_000  # cached heads of lines, 460 bytes each; devices of a fleet come and go
+MAX_HEADS = 50_000  # cached heads of lines, 460 bytes each; devices of a fleet come and go
 
 _IN_MEASUREMENT = str.maketrans({",": r"\,", " ": r"\ "})
 _IN_KEY_OR_TAG = str.maketrans({",": r"\,", " ": r"\ ", "=": r"\="})
@@ -53,7 +53,7 @@ class Encoder:
         ]
 
     def _learn(self, site: str, stored: Stored) -> str:
-        if self._count >= MOST_HEADS:
+        if self._count >= MAX_HEADS:
             self._count = 0
             for heads in self._heads.values():
                 heads.clear()

@@ -26,7 +26,7 @@ class Outcome(NamedTuple):
     """What the database did with a batch.
 
     `undecided` has the lines to send again, after `retry_after` s if that is given; `trouble`
-    says why. With `in_doubt` some of them may be stored already, because an answer was lost. With
+    says why. With `uncertain` some of them may be stored already, because an answer was lost. With
     `passing` the trouble may end with the next batch, and is not logged yet.
     """
 
@@ -35,5 +35,5 @@ class Outcome(NamedTuple):
     undecided: Sequence[bytes] = ()
     trouble: Trouble | None = None
     retry_after: float | None = None
-    in_doubt: bool = False
+    uncertain: bool = False
     passing: bool = False

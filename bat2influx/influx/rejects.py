@@ -11,7 +11,7 @@ from bat2influx.influx.answers import Answer, Kind, Meaning
 from bat2influx.influx.lineprotocol import stamp_of
 from bat2influx.reading import NS
 
-MOST_KNOWN = 1000  # fields, each of one day: of a large fleet, or of one field for years
+MAX_KNOWN = 1000  # fields, each of one day: of a large fleet, or of one field for years
 _NEVER = -(2**63)
 _DAY = 86_400 * NS  # shards begin and end between days, except those of an hour
 _Field = tuple[bytes, int]
@@ -58,11 +58,11 @@ class KnownRejects:
         if answer.kind is Kind.AGE:
             self._age = max(self._age, *map(_stamp, part))
             return before != self._age
-        by_field = answer.kind is not Kind.ROW or answer.meaning is Meaning.REFUSED
+        by_field = answer.kind is not Kind.ROW or answer.meaning is Meaning.UNCERTAIN
         field = field_of(part[0])
         if not by_field or self._causes.get(field) == answer.cause:
             return False
-        if len(self._causes) >= MOST_KNOWN:
+        if len(self._causes) >= MAX_KNOWN:
             del self._causes[next(iter(self._causes))]
         self._causes[field] = answer.cause
         return True

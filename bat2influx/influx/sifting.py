@@ -19,15 +19,15 @@ from bat2influx.influx.outcome import Outcome, RejectedLine
 from bat2influx.influx.rejects import KnownRejects, field_of
 
 # Requests for one batch: each bad row may take two; the rest of the batch is sent later.
-MOST_REQUESTS = 400
+MAX_REQUESTS = 400
 # Rows rejected alone before any is accepted: with so many the cause is the server, not a row.
-MOST_KEPT_UNTAKEN = 4
+MAX_UNDECIDED_ALONE = 4
 # Rows of one field rejected alone for an unknown reason: then the cause is the field, not a row.
-MOST_ALIKE = 3
+MAX_ALIKE = 3
 # Consecutive batches without an accepted row before that is logged: a bad value that comes alone
 # has to wait for one that is accepted.
-MOST_PASSING = 3
-MOST_SECONDS = 20.0  # for one batch; then others, and a reload, have their turn
+MAX_PASSING = 3
+MAX_SECONDS = 20.0  # for one batch; then others, and a reload, have their turn
 
 
 class Sieve:
@@ -56,18 +56,18 @@ class Sifting:
         self._parts = sieve.known.sort(rows)
         self._rejected: dict[bytes, Answer] = {}
         self._unproven: dict[bytes, Answer] = {}  # bad according to an unproven server
-        self._kept: dict[bytes, Answer] = {}  # rejected for a reason that is not known of rows
-        self._taken = False
+        self._retried: dict[bytes, Answer] = {}  # rejected for a reason that is not known of rows
+        self._any_accepted = False
         self._requests = 0
-        self._in_vain = 0  # rows that were sent alone, and stay queued
+        self._undecided_alone = 0  # rows that were sent alone, and stay queued
 
     def next_part(self) -> Sequence[bytes] | None:
         """Return the rows to send next; None if none are left, or a bound is reached."""
-        if not self._parts or self._requests >= MOST_REQUESTS:
+        if not self._parts or self._requests >= MAX_REQUESTS:
             return None
-        if not self._taken and self._in_vain >= MOST_KEPT_UNTAKEN:
+        if not self._any_accepted and self._undecided_alone >= MAX_UNDECIDED_ALONE:
             return None
-        part, rest = self._sieve.size.cut(self._parts.pop())
+        part, rest = self._sieve.size.split(self._parts.pop())
         if rest:
             self._parts.append(rest)
         self._requests += 1
@@ -82,7 +82,7 @@ class Sifting:
         """
         match answer.meaning:
             case Meaning.STORED:
-                self._taken, self._sieve.proven_on = True, connection
+                self._any_accepted, self._sieve.proven_on = True, connection
                 self._sieve.size.taken(part)
                 self._sieve.known.accepted(part)
             case Meaning.TOO_LARGE:
@@ -90,14 +90,14 @@ class Sifting:
                 if len(part) > 1:
                     self._parts.append(part)
                 else:
-                    self._kept[part[0]] = answer
-                    self._in_vain += 2  # rows of that size are rare: two are proof enough
+                    self._retried[part[0]] = answer
+                    self._undecided_alone += 2  # rows of that size are rare: two are proof enough
             case Meaning.BAD_ROW:
                 proven_on = self._sieve.proven_on
                 proven = proven_on == connection or (signed and proven_on is not None)
-                self._refused(part, answer, self._rejected if proven else self._unproven)
-            case Meaning.REFUSED:
-                self._keep(part, answer)
+                self._rejected_rows(part, answer, self._rejected if proven else self._unproven)
+            case Meaning.UNCERTAIN:
+                self._retry(part, answer)
             case _:
                 self._parts.append(part)
 
@@ -113,20 +113,20 @@ class Sifting:
         trouble: Trouble | None = None,
         retry_after: float | None = None,
         *,
-        in_doubt: bool = False,
+        uncertain: bool = False,
     ) -> Outcome:
         """Return the outcome of the batch; `trouble` is what ended it early."""
-        if self._taken:
+        if self._any_accepted:
             self._rejected |= self._unproven
             self._unproven.clear()
         unproven = trouble is None and bool(self._unproven)
         self._sieve.unproven = self._sieve.unproven + 1 if unproven else 0
-        open_rows = {*self._kept}.union(self._unproven, *self._parts)
-        gone = [line for line in self._lines if line in self._rejected]
-        answers = [self._rejected[line] for line in gone]
+        open_rows = {*self._retried}.union(self._unproven, *self._parts)
+        rejected_lines = [line for line in self._lines if line in self._rejected]
+        answers = [self._rejected[line] for line in rejected_lines]
         rejected = [
             RejectedLine(line, answer.cause, self._sieve.advice(answer, line))
-            for line, answer in zip(gone, answers, strict=True)
+            for line, answer in zip(rejected_lines, answers, strict=True)
         ]
         undecided = [line for line in self._lines if line in open_rows]
         return Outcome(
@@ -135,25 +135,27 @@ class Sifting:
             undecided=undecided,
             trouble=trouble or self._why(peer),
             retry_after=retry_after,
-            in_doubt=in_doubt,
-            passing=unproven and self._sieve.unproven < MOST_PASSING,
+            uncertain=uncertain,
+            passing=unproven and self._sieve.unproven < MAX_PASSING,
         )
 
     def _why(self, peer: str) -> Trouble | None:
         """Return why rows stay queued, if nothing ended the batch early."""
         if self._unproven:
-            return influx_errors.refuses_all(peer, next(iter(self._unproven.values())).cause)
-        if not self._kept:
+            return influx_errors.rejects_all(peer, next(iter(self._unproven.values())).cause)
+        if not self._retried:
             return None
-        line, answer = next(iter(self._kept.items()))
+        line, answer = next(iter(self._retried.items()))
         if answer.meaning is Meaning.TOO_LARGE:
             return influx_errors.too_large_alone(peer, size_of([line]))
         reason = answer.reason or ""
         if self._sieve.proven_on is None:
-            return influx_errors.refuses_all(peer, reason)
-        return influx_errors.rows_refused(peer, len(self._kept), reason)
+            return influx_errors.rejects_all(peer, reason)
+        return influx_errors.rows_rejected(peer, len(self._retried), reason)
 
-    def _refused(self, part: Sequence[bytes], answer: Answer, where: dict[bytes, Answer]) -> None:
+    def _rejected_rows(
+        self, part: Sequence[bytes], answer: Answer, where: dict[bytes, Answer]
+    ) -> None:
         known, named = self._sieve.known, _named(part, answer)
         if len(part) == 1 or known.explains(part, answer):
             bad = part
@@ -163,25 +165,25 @@ class Sifting:
             self._halve(part)
             return
         where.update(dict.fromkeys(bad, answer))
-        gone = {*bad}
-        rest = [line for line in part if line not in gone]
+        rejected_lines = {*bad}
+        rest = [line for line in part if line not in rejected_lines]
         if rest:
             self._parts.append(rest)
         self._learn(bad, answer)
 
-    def _keep(self, part: Sequence[bytes], answer: Answer) -> None:
+    def _retry(self, part: Sequence[bytes], answer: Answer) -> None:
         """Keep a row that is rejected alone; of a field known for that, all but the newest row.
 
         The newest row is sent alone, to see whether that still holds.
         """
         if len(part) == 1:
-            self._in_vain += 1
-            self._kept[part[0]] = answer
-            alike = [line for line in self._kept if field_of(line) == field_of(part[0])]
-            if len(alike) >= MOST_ALIKE:
+            self._undecided_alone += 1
+            self._retried[part[0]] = answer
+            alike = [line for line in self._retried if field_of(line) == field_of(part[0])]
+            if len(alike) >= MAX_ALIKE:
                 self._learn(part, answer)
         elif self._sieve.known.explains(part, answer):
-            self._kept.update(dict.fromkeys(part[:-1], answer))
+            self._retried.update(dict.fromkeys(part[:-1], answer))
             self._parts.append(part[-1:])
         else:
             self._halve(part)

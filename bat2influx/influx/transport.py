@@ -20,10 +20,10 @@ from bat2influx import __version__
 from bat2influx.config.settings import Influx
 from bat2influx.influx import environment
 from bat2influx.influx.environment import Proxy, ProxyError, basic
-from bat2influx.influx.exchange import MOST_BODY, Answer, exchange
+from bat2influx.influx.exchange import MAX_BODY, Answer, exchange
 from bat2influx.net import resolver
 from bat2influx.net.deadline import Deadline
-from bat2influx.net.tls import Tls, context, fault_of, fingerprint_of, shown_by
+from bat2influx.net.tls import Tls, context, fault_of, fingerprint_of, peer_certificate
 from bat2influx.printable import plain
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ class Dialer:
             )
             self.deadline.watch(secured)
             secured.do_handshake()
-            shown = fingerprint_of(shown_by(secured))
+            shown = fingerprint_of(peer_certificate(secured))
         except Exception as error:
             secured.close()
             if self.deadline.expired:
@@ -127,7 +127,7 @@ class Transport:
     bytes of an answer's body are read.
     """
 
-    def __init__(self, influx: Influx, most: int = MOST_BODY) -> None:
+    def __init__(self, influx: Influx, most: int = MAX_BODY) -> None:
         self.reached = False
         self._most = most
         self._influx = influx
@@ -228,7 +228,7 @@ class Transport:
         request = "\r\n".join([*lines, "", ""]).encode()
         answer = exchange(sock, "CONNECT", request)
         if answer.status // 100 != 2:
-            said = plain(f"{answer.status} {answer.words}", _LONGEST)
+            said = plain(f"{answer.status} {answer.reason}", _LONGEST)
             raise ProxyError(f"the proxy {proxy.where} answers {said}")
 
     @property

@@ -33,7 +33,7 @@ from bat2influx.influx.http import DEADLINE, HttpClient, Reply
 from bat2influx.influx.identity import Identity, databases_in
 from bat2influx.influx.influxql import quote_name
 from bat2influx.influx.outcome import Outcome
-from bat2influx.influx.sifting import MOST_SECONDS, Sieve
+from bat2influx.influx.sifting import MAX_SECONDS, Sieve
 from bat2influx.service.journal import event
 
 __all__ = ["DEADLINE", "Outcome", "Probe", "Writer"]
@@ -67,7 +67,7 @@ class Verdict(NamedTuple):
     answer: Answer
     trouble: Trouble | None = None
     retry_after: float | None = None
-    in_doubt: bool = False
+    uncertain: bool = False
     signed: bool = False
 
 
@@ -113,9 +113,9 @@ class Writer:
         `progress` is called after each request, because one bad line takes many.
         """
         self._http.progress = progress
-        if why := self._identity.find_out(self._params):
+        if why := self._identity.detect(self._params):
             return Outcome(0, [], list(lines), why)
-        sifted, end = self._sieve.begin(lines), time.monotonic() + MOST_SECONDS
+        sifted, end = self._sieve.begin(lines), time.monotonic() + MAX_SECONDS
         while time.monotonic() < end and (part := sifted.next_part()) is not None:
             verdict = self._post(part)
             if verdict.answer.meaning is Meaning.NO_DATABASE:
@@ -124,7 +124,7 @@ class Writer:
             if verdict.trouble:
                 sifted.failed(part, late=verdict.trouble.cause == "database slow")
                 return sifted.ended(
-                    self.peer, verdict.trouble, verdict.retry_after, in_doubt=verdict.in_doubt
+                    self.peer, verdict.trouble, verdict.retry_after, uncertain=verdict.uncertain
                 )
         return sifted.ended(self.peer)
 
@@ -134,7 +134,7 @@ class Writer:
         InfluxDB 1.6.7 checks login, database, right and retention policy before the lines. InfluxDB
         3 would create the database for that: it is asked first for its list of databases.
         """
-        if why := self._identity.find_out():
+        if why := self._identity.detect():
             return Probe(why, missing=False, server=self.server)
         if self.server.dialect is Dialect.INFLUXDB3:
             return self._probe_by_list()
@@ -144,35 +144,37 @@ class Writer:
         if missing and self.server.may_create:
             # Only an administrator may see the users, and create a database.
             asked = self._query("SHOW USERS")
-            why = None if asked.trouble is None else self._no_database(_words(asked))
+            why = None if asked.trouble is None else self._no_database(_reason_text(asked))
         elif missing:
-            why = self._no_database(_words(verdict))
+            why = self._no_database(_reason_text(verdict))
         return Probe(why, missing, self.server)
 
-    def cut(self) -> None:
+    def abort(self) -> None:
         """Abort the pending request, from another thread."""
-        self._http.cut()
+        self._http.abort()
 
     def _post(self, lines: Sequence[bytes]) -> Verdict:
         data = b"\n".join([*lines, b""])
         reply = self._http.ask("write", params=self._params, data=data, expected=204)
-        answer, said = Answer(Meaning.KEPT), identify(reply.headers, b"")
-        if said.known:
+        answer, identified = Answer(Meaning.RETRY), identify(reply.headers, b"")
+        if identified.known:
             self._http.recognise(reply.headers)
-            self._sign.add(said.dialect)
+            self._sign.add(identified.dialect)
         if reply.trouble is None and reply.whole:
             answer = meaning_of(self.server, reply.status, reply.body, self._http.mask)
-        unsigned = not said.known and self.server.dialect in self._sign
+        unsigned = not identified.known and self.server.dialect in self._sign
         if answer.meaning is Meaning.STORED and (
-            unsigned or not (said.known or self._identity.holds())
+            unsigned or not (identified.known or self._identity.is_database())
         ):
-            why = self._diagnosis.of_nobody(reply, self.where, "write")
-            return Verdict(reply.status, Answer(Meaning.KEPT), why, in_doubt=True)
-        if unsigned and answer.meaning not in (Meaning.TOO_LARGE, Meaning.KEPT):
-            answer = Answer(Meaning.KEPT)  # it is from a proxy in front
+            why = self._diagnosis.of_unknown_server(reply, self.where, "write")
+            return Verdict(reply.status, Answer(Meaning.RETRY), why, uncertain=True)
+        if unsigned and answer.meaning not in (Meaning.TOO_LARGE, Meaning.RETRY):
+            answer = Answer(Meaning.RETRY)  # it is from a proxy in front
         if not lines and answer.reason and "write was empty" in answer.reason:
             answer = Answer(Meaning.STORED)  # InfluxDB 3 has checked everything but the lines
-        return self._verdict(reply, answer, "write", keeping=not lines, signed=said.known)
+        return self._verdict(
+            reply, answer, "write", queued_unless_stored=not lines, signed=identified.known
+        )
 
     def _query(self, statement: str) -> Verdict:
         """Carry out a statement; without a trouble it succeeded."""
@@ -180,7 +182,7 @@ class Writer:
         reason = self._reason(reply)
         if reply.ok and reason is None:
             return Verdict(reply.status, Answer(Meaning.STORED))
-        return self._verdict(reply, Answer(Meaning.KEPT, reason), "query")
+        return self._verdict(reply, Answer(Meaning.RETRY, reason), "query")
 
     def _reason(self, reply: Reply) -> str | None:
         return reason_of(self.server, reply.status, reply.body, self._http.mask)
@@ -191,23 +193,26 @@ class Writer:
         answer: Answer,
         asked: str,
         *,
-        keeping: bool = False,
+        queued_unless_stored: bool = False,
         signed: bool = False,
     ) -> Verdict:
-        """Add the Trouble if nothing is decided, or with `keeping` if nothing is stored."""
+        """Add the Trouble if nothing is decided.
+
+        With `queued_unless_stored` also if nothing is stored.
+        """
         if reply.trouble:
             self._identity.forget()
-            return Verdict(0, answer, reply.trouble, in_doubt=reply.in_doubt)
+            return Verdict(0, answer, reply.trouble, uncertain=reply.uncertain)
         decides = answer.meaning in (Meaning.STORED, Meaning.NO_DATABASE)
-        if decides or (answer.meaning is not Meaning.KEPT and not keeping):
+        if decides or (answer.meaning is not Meaning.RETRY and not queued_unless_stored):
             return Verdict(reply.status, answer, signed=signed)
         why = self._diagnosis.of_answer(reply, answer.reason, self.server, self.where, asked)
-        return Verdict(reply.status, answer, why, retry_after(reply.headers), reply.in_doubt)
+        return Verdict(reply.status, answer, why, retry_after(reply.headers), reply.uncertain)
 
     def _without_database(self, lines: Sequence[bytes], verdict: Verdict) -> Verdict:
         """Create the database and write to it, if the server can create it."""
         if not self.server.may_create:
-            return _kept(verdict, self._no_database(_words(verdict)))
+            return _with_retry(verdict, self._no_database(_reason_text(verdict)))
         made = self._query(f"CREATE DATABASE {quote_name(self._influx.db)}")
         if made.trouble is None:
             verdict = self._post(lines)
@@ -219,7 +224,7 @@ class Writer:
             return made
         else:
             verdict = made
-        return _kept(verdict, self._no_database(_words(verdict)))
+        return _with_retry(verdict, self._no_database(_reason_text(verdict)))
 
     def _no_database(self, answer: str) -> Trouble:
         return self._diagnosis.no_database(self.server, self.where, answer)
@@ -229,7 +234,7 @@ class Writer:
         params = {"format": "json"}
         reply = self._http.ask("api/v3/configure/database", "GET", params=params)
         if reply.trouble or reply.status == 401:
-            verdict = self._verdict(reply, Answer(Meaning.KEPT, self._reason(reply)), "")
+            verdict = self._verdict(reply, Answer(Meaning.RETRY, self._reason(reply)), "")
             return Probe(verdict.trouble, missing=False, server=self.server)
         there = databases_in(reply.body) if reply.ok else None
         name = database_of_3(self._influx.db, self._influx.retention_policy)
@@ -241,11 +246,11 @@ class Writer:
         return Probe(self._post([]).trouble, missing=False, server=self.server)
 
 
-def _kept(verdict: Verdict, why: Trouble) -> Verdict:
-    return verdict._replace(answer=Answer(Meaning.KEPT, verdict.answer.reason), trouble=why)
+def _with_retry(verdict: Verdict, why: Trouble) -> Verdict:
+    return verdict._replace(answer=Answer(Meaning.RETRY, verdict.answer.reason), trouble=why)
 
 
-def _words(verdict: Verdict) -> str:
+def _reason_text(verdict: Verdict) -> str:
     """Return the server's reason, or the trouble's text."""
     if verdict.answer.reason is not None:
         return verdict.answer.reason

@@ -6,10 +6,10 @@ blocks. Each connection has a new paho client, so that no state outlives it.
 Callbacks only append. Any exception while a packet is read is the peer's fault and ends the
 connection; it must not end the daemon like a bug.
 
-The memory that a peer can fill is bounded: a packet (packets.MOST_BYTES and MOST_ANSWER_BYTES),
-received messages that nobody has taken (BURST, BURST_BYTES; MOST_PAYLOAD of each message), the send
-queue (paho_client.MOST_WAITING), and packets without acknowledgement (MOST_SUBSCRIPTIONS,
-MOST_UNACKNOWLEDGED).
+The memory that a peer can fill is bounded: a packet (packets.MAX_BYTES and MAX_ANSWER_BYTES),
+received messages that nobody has taken (BURST, BURST_BYTES; MAX_PAYLOAD of each message), the send
+queue (paho_client.MAX_QUEUED), and packets without acknowledgement (MAX_SUBSCRIPTIONS,
+MAX_UNACKNOWLEDGED).
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from bat2influx.mqtt import packets
 from bat2influx.mqtt.connector import Endpoint, reason
 from bat2influx.mqtt.link import Link
 from bat2influx.mqtt.packets import NOT_AUTHORISED, REFUSED, Protocol, Response
-from bat2influx.mqtt.paho_client import MALFORMED, SUCCESS, NotTakingError, new_client
+from bat2influx.mqtt.paho_client import MALFORMED, SUCCESS, SendQueueFullError, new_client
 from bat2influx.mqtt.publishes import Packet
 from bat2influx.printable import plain
 
@@ -35,9 +35,9 @@ CONNACK_TIMEOUT = 10.0  # s; the answer to a wrong password takes up to 6
 KEEPALIVE = 30  # s; missing answers reveal a dead connection long before
 BURST = 500  # packets taken in one step, so that a flood does not delay the ticks
 BURST_BYTES = 1 << 20  # of these packets; after that no more are taken in the same step
-MOST_PAYLOAD = (1 << 16) + 1  # bytes of a message that are kept: a value has 300
-MOST_SUBSCRIPTIONS = 100  # (un)subscribed and not acknowledged; a daemon has three at once
-MOST_UNACKNOWLEDGED = 2_000  # published with QoS 1; one takes some 3 kB in paho
+MAX_PAYLOAD = (1 << 16) + 1  # bytes of a message that are kept: a value has 300
+MAX_SUBSCRIPTIONS = 100  # (un)subscribed and not acknowledged; a daemon has three at once
+MAX_UNACKNOWLEDGED = 2_000  # published with QoS 1; one takes some 3 kB in paho
 ENOUGH_UNACKNOWLEDGED = 1_000  # after that a caller with many messages waits
 LONGEST_REASON = 120  # characters of a broker's reason
 
@@ -96,7 +96,7 @@ class Connection:
         self.declined: dict[int, Trouble] = {}
         self._awaited: dict[int, list[str]] = {}  # by id; their topics must not be rejected
         self._checked: dict[int, str] = {}  # topics published to
-        self._may_be_refused: set[int] = set()
+        self._optional: set[int] = set()
         self._link = link
         self._received: deque[Packet] = deque()
         self._received_bytes = 0
@@ -105,11 +105,11 @@ class Connection:
         self._settled = False  # the broker uses MQTT 5, or the other version would not help
         self._client = client = new_client(link, client_id, protocol)
         client.username_pw_set(endpoint.user, endpoint.password or None)
-        client.hear, client.take = self._hear, self._take
+        client.process_answer, client.process_publish = self._on_answer, self._on_publish
         self._guarded(lambda: client.begin(endpoint.host, endpoint.port, KEEPALIVE))
 
     @property
-    def may_be_older(self) -> bool:
+    def may_lack_mqtt5(self) -> bool:
         """Whether it has failed maybe because the broker does not support MQTT 5."""
         return bool(self.trouble) and self.protocol is Protocol.MQTT_5 and not self._settled
 
@@ -151,10 +151,10 @@ class Connection:
             between = client.between_packets
             if between and link.used_up and not link.read_ahead():
                 break
-            if between and self._cut(room):
+            if between and self._take_ordinary(room):
                 pass
             elif between and (found := link.take_publish()):
-                self._take(*found)
+                self._on_publish(*found)
             elif (code := client.read_packet()) != SUCCESS:
                 if code == MALFORMED:
                     raise packets.MalformedError
@@ -162,9 +162,9 @@ class Connection:
             if not link.pending:
                 break
 
-    def _cut(self, most: int) -> bool:
+    def _take_ordinary(self, most: int) -> bool:
         """Take the next ordinary packets; return whether there are any, or a part of one."""
-        found, size = self._link.cut(most, self.protocol)
+        found, size = self._link.take_packets(most, self.protocol)
         self._received.extend(found)
         self._received_bytes += size  # with their heads, until the last of them is taken away
         self._step_bytes += size
@@ -188,19 +188,19 @@ class Connection:
         return taken
 
     def subscribe(
-        self, topics: Iterable[str], *, may_be_refused: bool = False, share_group: str = ""
+        self, topics: Iterable[str], *, optional: bool = False, share_group: str = ""
     ) -> int:
         """Subscribe to `topics` (QoS 0); return the id that will be acknowledged.
 
-        If the broker rejects one of them the connection ends, unless it `may_be_refused`. With a
+        If the broker rejects one of them the connection ends, unless it is `optional`. With a
         `share_group` each message goes to one of the clients with that group.
         """
         head = f"{SHARED}{share_group}/" if share_group else ""
         wanted = [f"{head}{self.endpoint.prefix}{topic}" for topic in topics]
         pairs = [(topic, 0) for topic in wanted]
         mid = self._guarded(lambda: self._client.subscribe(pairs)[1])
-        if may_be_refused:
-            self._may_be_refused.add(mid)
+        if optional:
+            self._optional.add(mid)
         return self._await(mid, wanted)
 
     def unsubscribe(self, topics: Iterable[str]) -> int:
@@ -212,7 +212,7 @@ class Connection:
         return self._await(self._guarded(lambda: self._client.unsubscribe(wanted)[1]), [])
 
     @property
-    def awaits(self) -> bool:
+    def awaiting_acknowledgement(self) -> bool:
         """Whether an acknowledgement of a subscribe or unsubscribe is outstanding."""
         return bool(self._awaited)
 
@@ -222,21 +222,21 @@ class Connection:
         payload: bytes = b"",
         *,
         checked: bool = False,
-        may_be_refused: bool = False,
+        optional: bool = False,
     ) -> None:
         """Send `payload` to `topic` with QoS 0.
 
         With `checked`, and MQTT 5, it is QoS 1: if the broker rejects it the connection ends,
-        unless it `may_be_refused`.
+        unless it is `optional`.
         """
         full, qos = self.endpoint.prefix + topic, int(checked and self.protocol is Protocol.MQTT_5)
         mid = self._guarded(lambda: self._client.publish(full, payload, qos).mid)
         if qos and not self.trouble:
             self._checked[mid] = full
-            if may_be_refused:
-                self._may_be_refused.add(mid)
-            if (count := len(self._checked)) > MOST_UNACKNOWLEDGED:
-                self._end(self._not_taking(f"{count:,} messages are not acknowledged"))
+            if optional:
+                self._optional.add(mid)
+            if (count := len(self._checked)) > MAX_UNACKNOWLEDGED:
+                self._end(self._not_processing(f"{count:,} messages are not acknowledged"))
 
     def has_room(self) -> bool:
         """Return whether more may be published now; otherwise acknowledgements must come first."""
@@ -273,17 +273,17 @@ class Connection:
         match error:
             case OSError():
                 return self._lost(reason(error))
-            case NotTakingError():
-                return self._not_taking(str(error))
+            case SendQueueFullError():
+                return self._not_processing(str(error))
             case packets.TooLargeError() if self.accepted:
-                return mqtt_errors.too_large(host, str(error), packets.MOST_BYTES)
+                return mqtt_errors.too_large(host, str(error), packets.MAX_BYTES)
             case packets.UnexpectedError() if self.accepted:
                 return mqtt_errors.unexpected(host, str(error))
         what = f"sent data that is not MQTT ({type(error).__name__})"
         return mqtt_errors.not_mqtt(host, port, what)
 
-    def _not_taking(self, what: str) -> Trouble:
-        return mqtt_errors.not_taking(self.endpoint.host, what)
+    def _not_processing(self, what: str) -> Trouble:
+        return mqtt_errors.not_processing(self.endpoint.host, what)
 
     def _lost(self, why: str) -> Trouble:
         if self.accepted:
@@ -297,97 +297,103 @@ class Connection:
             self._link.close()
             # Without a reference cycle the client is freed at once, with its two descriptors.
             client = self._client
-            client.hear = client.take = None
+            client.process_answer = client.process_publish = None
 
     # The content of packets
 
-    def _take(self, head: int, body: bytes | bytearray) -> None:
+    def _on_publish(self, head: int, body: bytes | bytearray) -> None:
         topic, payload = packets.publish(body, self.protocol)
-        payload = payload[:MOST_PAYLOAD]
+        payload = payload[:MAX_PAYLOAD]
         self._received_bytes += len(topic) + len(payload)
         self._step_bytes += len(body)  # its properties take time, but no memory
         self._received.append((topic, payload, head & 1, boot_ns()))
 
-    def _hear(self, kind: int, body: bytes) -> bool:
+    def _on_answer(self, kind: int, body: bytes) -> bool:
         """Process an answer; return whether paho has to see it, too."""
         self._step_bytes += len(body)
         answer = packets.response(kind, body, self.protocol)
         if kind == packets.CONNACK:
-            return not self.accepted and self._welcomed(answer)
+            return not self.accepted and self._on_connack(answer)
         if kind == packets.PUBACK:
             topic = self._checked.pop(answer.mid, None)
-            mild = answer.mid in self._may_be_refused
-            self._may_be_refused.discard(answer.mid)
+            optional = answer.mid in self._optional
+            self._optional.discard(answer.mid)
             if topic and answer.code >= REFUSED:
-                tell = mqtt_errors.publish_refused
-                why = self._told(tell, topic, answer.code, answer.said)
-                if mild:
+                describe = mqtt_errors.publish_refused
+                why = self._describe(describe, topic, answer.code, answer.reason_string)
+                if optional:
                     self.declined[0] = why
                 else:
                     self._refusal = why
-            return topic is not None and (mild or answer.code < REFUSED)
+            return topic is not None and (optional or answer.code < REFUSED)
         if kind == packets.DISCONNECT:
-            said = self._why(answer.code, answer.said)
-            self._refusal = mqtt_errors.closed(self.endpoint.host, said)
+            reason_string = self._why(answer.code, answer.reason_string)
+            self._refusal = mqtt_errors.closed(self.endpoint.host, reason_string)
         elif answer.mid in self._awaited:
             topics = self._awaited.pop(answer.mid)
             for topic, code in zip(topics, answer.codes, strict=False):
                 if code < REFUSED:
                     continue
-                tell = mqtt_errors.subscription_refused
+                describe = mqtt_errors.subscription_refused
                 if topic.startswith(SHARED):
-                    tell = mqtt_errors.share_refused
-                why = self._told(tell, topic, code, answer.said)
-                if answer.mid not in self._may_be_refused:
+                    describe = mqtt_errors.share_refused
+                why = self._describe(describe, topic, code, answer.reason_string)
+                if answer.mid not in self._optional:
                     self._refusal = why
                     return False
                 self.declined[answer.mid] = why
-            self._may_be_refused.discard(answer.mid)
+            self._optional.discard(answer.mid)
             self.acknowledged.add(answer.mid)
         return False
 
-    def _welcomed(self, answer: Response) -> bool:
+    def _on_connack(self, answer: Response) -> bool:
         """Process the CONNACK; return whether it accepts the connection."""
         code, endpoint = answer.code, self.endpoint
         if code == 0 and answer.complete:
             self.accepted = self._settled = True
             if answer.keepalive:
-                self._client.hurry(min(KEEPALIVE, answer.keepalive))
+                self._client.limit_keepalive(min(KEEPALIVE, answer.keepalive))
             return True
         host, user, config = endpoint.host, endpoint.user, endpoint.config
-        said = self._plain(answer.said)
+        reason_string = self._plain(answer.reason_string)
         if code in _LOGIN and endpoint.vrm:
-            self._refusal = mqtt_errors.vrm_login_refused(host, user, config, said)
+            self._refusal = mqtt_errors.vrm_login_refused(host, user, config, reason_string)
         elif code in _LOGIN:
             has_password = bool(endpoint.password)
-            self._refusal = mqtt_errors.login_refused(host, user, has_password, config, said)
+            self._refusal = mqtt_errors.login_refused(
+                host, user, has_password, config, reason_string
+            )
         else:
-            why = self._why(code or _VERSION[0], answer.said)
+            why = self._why(code or _VERSION[0], answer.reason_string)
             self._refusal = mqtt_errors.connack_refused(host, why)
         self._settled = code in _LOGIN or (answer.complete and code not in _VERSION)
         return False
 
-    def _told(self, tell: Callable[..., Trouble], topic: str, code: int, said: str) -> Trouble:
+    def _describe(
+        self, make: Callable[..., Trouble], topic: str, code: int, reason_string: str
+    ) -> Trouble:
         endpoint = self.endpoint
         if endpoint.vrm and code in (REFUSED, NOT_AUTHORISED):
-            tell = mqtt_errors.vrm_refused
-        why = self._why(code, said)
-        return tell(endpoint.host, endpoint.user, plain(topic, 200), why, endpoint.config)
+            make = mqtt_errors.vrm_refused
+        why = self._why(code, reason_string)
+        return make(endpoint.host, endpoint.user, plain(topic, 200), why, endpoint.config)
 
-    def _why(self, code: int, said: str) -> str:
-        words, own = packets.reason_in_words(code), self._plain(said)
-        return f"{words}: {own}" if own else words
+    def _why(self, code: int, reason_string: str) -> str:
+        meaning, own = packets.reason_text(code), self._plain(reason_string)
+        return f"{meaning}: {own}" if own else meaning
 
-    def _plain(self, said: str) -> str:
+    def _plain(self, reason_string: str) -> str:
         """Return a printable reason string; '' if it contains the password."""
         password = self.endpoint.password
-        return "" if password and password in said else plain(said, LONGEST_REASON)
+        if password and password in reason_string:
+            return ""
+        return plain(reason_string, LONGEST_REASON)
 
     def _await(self, mid: int, topics: list[str]) -> int:
         # Ids repeat after 65,535 packets, that is some hours.
         self.acknowledged.discard(mid)
         self.declined.pop(mid, None)
         self._awaited[mid] = topics
-        if (count := len(self._awaited)) > MOST_SUBSCRIPTIONS:
-            self._end(self._not_taking(f"{count:,} subscriptions are not acknowledged"))
+        if (count := len(self._awaited)) > MAX_SUBSCRIPTIONS:
+            self._end(self._not_processing(f"{count:,} subscriptions are not acknowledged"))
         return mid

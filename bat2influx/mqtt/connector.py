@@ -18,8 +18,8 @@ from typing import Any, NamedTuple
 
 from bat2influx.failure import Trouble
 from bat2influx.mqtt import errors as mqtt_errors
-from bat2influx.mqtt.clear_text import Look, takes_mqtt
 from bat2influx.mqtt.link import Link
+from bat2influx.mqtt.port_probe import Probe, answers_mqtt
 from bat2influx.net import resolver
 from bat2influx.net.tls import Tls, openssl_reason
 from bat2influx.printable import without
@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 MQTT_TLS_PORT, MQTT_PORT = 8883, 1883  # with and without TLS
 RESOLVE_TIMEOUT = 20.0  # s; the time for two name servers that do not answer, 5 s twice each
 CONNECT_TIMEOUT = 8.0  # s, for each address of the host
-LOOK_TIMEOUT = 3.0  # s, for probing another port, or TLS if none is configured
+PROBE_TIMEOUT = 3.0  # s, for probing another port, or TLS if none is configured
 _SIBLINGS = {MQTT_TLS_PORT: MQTT_PORT, MQTT_PORT: MQTT_TLS_PORT}
 
 
@@ -62,14 +62,14 @@ class Connector:
     """
 
     def __init__(
-        self, endpoint: Endpoint, wake: Callable[[], None], *, look: Look = Look.NONE
+        self, endpoint: Endpoint, wake: Callable[[], None], *, probe: Probe = Probe.NONE
     ) -> None:
-        """`look` says what is probed first, if no TLS is configured."""
+        """`probe` says what is probed first, if no TLS is configured."""
         self.endpoint = endpoint
         self.step = "resolving"
         self.addresses: list[str] = []
         self.outcome: Link | Trouble | None = None
-        self._look = look
+        self._probe = probe
         self._wake = wake
         self._lock = threading.Lock()
         self._abandoned = False
@@ -108,8 +108,8 @@ class Connector:
         if isinstance(sock, Trouble):
             return sock
         wanted = self.endpoint.tls
-        if wanted is None and (self._look is not Look.NONE or port == MQTT_TLS_PORT):
-            sock = self._looked_at(sock, addresses)
+        if wanted is None and (self._probe is not Probe.NONE or port == MQTT_TLS_PORT):
+            sock = self._probed(sock, addresses)
             if isinstance(sock, Trouble):
                 return sock
         if wanted is None:
@@ -125,30 +125,30 @@ class Connector:
             return mqtt_errors.vrm_certificate(host, secured.cause, wanted.ca_file, config)
         return secured
 
-    def _looked_at(
+    def _probed(
         self, sock: socket.socket, addresses: Sequence[tuple[Any, ...]]
     ) -> socket.socket | Trouble:
         """Probe whether a port uses TLS, if none is configured; return another socket to it.
 
-        The table in clear_text.py says when a password is sent.
+        The table in port_probe.py says when a password is sent.
         """
         from bat2influx.mqtt.handshake import secure  # noqa: PLC0415 - as in `_attempt`
 
         host, port, config = self.endpoint.host, self.endpoint.port, self.endpoint.config
-        seen = secure(sock, host, port, Tls(trust_any=True), config, timeout=LOOK_TIMEOUT)
+        seen = secure(sock, host, port, Tls(trust_any=True), config, timeout=PROBE_TIMEOUT)
         if not isinstance(seen, Trouble):
             seen.close()
-            return mqtt_errors.tls_wanted(host, port, config)
-        silent, none = seen.cause == "protocol", seen.cause == "no tls"
-        if self.endpoint.password and (silent or (none and self._look is Look.PROOF)):
+            return mqtt_errors.tls_required(host, port, config)
+        timed_out, no_tls = seen.cause == "protocol", seen.cause == "no tls"
+        if self.endpoint.password and (timed_out or (no_tls and self._probe is Probe.MQTT)):
             again = self._connect(addresses)
             if isinstance(again, Trouble):
                 return again
-            if not takes_mqtt(again):
+            if not answers_mqtt(again):
                 return mqtt_errors.no_password(host, port)
-        elif self.endpoint.password and not none:
+        elif self.endpoint.password and not no_tls:
             # A port that requires a client certificate, or an older version, uses TLS, too.
-            return mqtt_errors.tls_wanted(host, port, config)
+            return mqtt_errors.tls_required(host, port, config)
         return self._connect(addresses)
 
     def _connect(self, addresses: Iterable[tuple[Any, ...]]) -> socket.socket | Trouble:
@@ -174,9 +174,9 @@ class Connector:
         other = _SIBLINGS.get(port)
         if other and any(_is_open(address, other) for address in addresses):
             if other == MQTT_TLS_PORT:
-                return mqtt_errors.only_tls(host, config)
+                return mqtt_errors.only_tls_port(host, config)
             tls = self.endpoint.tls
-            return mqtt_errors.no_tls_port(host, config, trusted=bool(tls and tls.trusts_one))
+            return mqtt_errors.no_tls_port(host, config, trusted=bool(tls and tls.has_trust_anchor))
         return mqtt_errors.refused(host, port)
 
 
@@ -197,7 +197,7 @@ def _connected(family: int, address: tuple[Any, ...], timeout: float) -> socket.
 def _is_open(address: tuple[Any, ...], port: int) -> bool:
     family, host, *rest = address
     try:
-        _connected(family, (host, port, *rest), LOOK_TIMEOUT).close()
+        _connected(family, (host, port, *rest), PROBE_TIMEOUT).close()
     except OSError:
         return False
     return True
@@ -205,5 +205,5 @@ def _is_open(address: tuple[Any, ...], port: int) -> bool:
 
 def reason(error: OSError) -> str:
     """Return why a socket failed, in a few words."""
-    words = openssl_reason(error) or error.strerror or str(error) or type(error).__name__
-    return words.lower()
+    text = openssl_reason(error) or error.strerror or str(error) or type(error).__name__
+    return text.lower()

@@ -2,7 +2,7 @@
 
 Every message says what is wrong, where, and what to do. No message holds a secret.
 
-`why` and `said` hold the broker's own reason if it gives one, in printable characters. The VRM
+`why` and `reason` hold the broker's own reason if it gives one, in printable characters. The VRM
 cloud has separate messages, because its remedies are on the portal and not on the device.
 """
 
@@ -24,7 +24,9 @@ def closed(host: str, why: str) -> Trouble:
     return Trouble("closed", f"{host} ended the connection ({why})")
 
 
-def login_refused(host: str, user: str, has_password: bool, config: str, said: str = "") -> Trouble:
+def login_refused(
+    host: str, user: str, has_password: bool, config: str, reason: str = ""
+) -> Trouble:
     """CONNACK 4 or 5. VENUS: it comes after 1 to 6 s; any user is accepted, except for tokens."""
     place = "Settings, General, Access & Security"
     if is_token(user):
@@ -39,8 +41,8 @@ def login_refused(host: str, user: str, has_password: bool, config: str, said: s
         )
     return Trouble(
         "login",
-        f"{host} rejected the login of {user!r}{_aside(said)}: {what}; {how}; then reload"
-        " bat2influx",
+        f"{host} rejected the login of {user!r}{_in_parentheses(reason)}: {what}; {how}; then"
+        " reload bat2influx",
         Backoff.LOGIN,
     )
 
@@ -61,13 +63,13 @@ def login_starting(host: str, user: str) -> Trouble:
     )
 
 
-def vrm_login_refused(host: str, user: str, config: str, said: str = "") -> Trouble:
+def vrm_login_refused(host: str, user: str, config: str, reason: str = "") -> Trouble:
     """The same of the VRM cloud. VENUS: e-mail address and access token."""
     return Trouble(
         "vrm login",
-        f"{host} rejected the login of {user!r}{_aside(said)}: that is not the e-mail address of a"
-        f" VRM account, or password is not an access token of this account; create a token"
-        f" ({_PLACE}) and set user and password in {config}; then reload bat2influx",
+        f"{host} rejected the login of {user!r}{_in_parentheses(reason)}: that is not the e-mail"
+        f" address of a VRM account, or password is not an access token of this account; create a"
+        f" token ({_PLACE}) and set user and password in {config}; then reload bat2influx",
         Backoff.LOGIN,
     )
 
@@ -132,8 +134,8 @@ def vrm_refused(host: str, user: str, topic: str, why: str, config: str) -> Trou
     )
 
 
-def _aside(said: str) -> str:
-    return f" ({said})" if said else ""
+def _in_parentheses(reason: str) -> str:
+    return f" ({reason})" if reason else ""
 
 
 def _rules(right: str, config: str) -> str:
@@ -161,7 +163,7 @@ def refused(host: str, port: int) -> Trouble:
     )
 
 
-def only_tls(host: str, config: str) -> Trouble:
+def only_tls_port(host: str, config: str) -> Trouble:
     """1883 is closed and 8883 open. VENUS: true of the profiles Secured and Paired."""
     return Trouble(
         "only tls",
@@ -209,7 +211,7 @@ def too_large(host: str, size: str, most: int) -> Trouble:
         f"{host} started to send a packet of {size} bytes (the limit is {most:,}); no value of a"
         " device is that large: find the retained message of that size on the broker, and remove"
         " it",
-        Backoff.BROKEN_RULES,
+        Backoff.PROTOCOL_ERROR,
     )
 
 
@@ -219,11 +221,11 @@ def unexpected(host: str, name: str) -> Trouble:
         "packet: unexpected",
         f"{host} violated the MQTT protocol (unexpected packet {name}); update or restart the"
         " broker; if that does not help, check that address and port are the device's",
-        Backoff.BROKEN_RULES,
+        Backoff.PROTOCOL_ERROR,
     )
 
 
-def not_taking(host: str, what: str) -> Trouble:
+def not_processing(host: str, what: str) -> Trouble:
     """A broker has left so much undone that the connection is treated as dead.
 
     `what` says what, and how often.
@@ -232,11 +234,11 @@ def not_taking(host: str, what: str) -> Trouble:
         "not taking",
         f"{host} does not process what is sent to it ({what}); if that happens again, the broker"
         " hangs or is overloaded: restart it",
-        Backoff.BROKEN_RULES,
+        Backoff.PROTOCOL_ERROR,
     )
 
 
-def says_nothing(host: str, port: int) -> Trouble:
+def no_answer(host: str, port: int) -> Trouble:
     """Connected, and no answer."""
     return not_mqtt(host, port, "accepts connections and does not answer")
 
@@ -247,7 +249,7 @@ def no_password(host: str, port: int) -> Trouble:
     return not_mqtt(host, port, what)
 
 
-def tls_wanted(host: str, port: int, config: str) -> Trouble:
+def tls_required(host: str, port: int, config: str) -> Trouble:
     """TLS is not configured, and the port uses it."""
     return Trouble("tls wanted", f"{host} port {port} requires TLS; {pin(host, config, port)}")
 
@@ -312,7 +314,7 @@ def certificate_untrusted(host: str, port: int, why: str, ca_file: str, config: 
     return Trouble("certificate untrusted", f"{what} {how}", Backoff.CERTIFICATE)
 
 
-def certificate_of_another(host: str, port: int, config: str) -> Trouble:
+def certificate_name_mismatch(host: str, port: int, config: str) -> Trouble:
     """The certificate is valid, for another name. VENUS: a device's own is for venus.local."""
     return Trouble(
         "certificate name",

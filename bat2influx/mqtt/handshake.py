@@ -10,7 +10,7 @@ import ssl
 
 from bat2influx.failure import Trouble
 from bat2influx.mqtt import errors as mqtt_errors
-from bat2influx.net.deadline import cut_after
+from bat2influx.net.deadline import shutdown_after
 from bat2influx.net.tls import (
     HANDSHAKE_TIMEOUT,
     Tls,
@@ -19,7 +19,7 @@ from bat2influx.net.tls import (
     fault_of,
     fingerprint_of,
     openssl_reason,
-    shown_by,
+    peer_certificate,
 )
 
 
@@ -52,7 +52,7 @@ def secure(
     except (OSError, ValueError) as error:  # ValueError: a name that cannot be one in TLS
         secured.close()
         return _meaning(error, host, port, tls, config)
-    shown = fingerprint_of(shown_by(secured))
+    shown = fingerprint_of(peer_certificate(secured))
     if tls.fingerprint and shown != tls.fingerprint:
         secured.close()
         return mqtt_errors.certificate_changed(host, port, shown, tls.fingerprint, config)
@@ -65,7 +65,7 @@ def _shake_hands(secured: ssl.SSLSocket, timeout: float) -> None:
     The deadline shuts the socket down, because OpenSSL need not return while data arrives.
     """
     secured.setblocking(True)
-    with cut_after(secured, timeout) as over:
+    with shutdown_after(secured, timeout) as over:
         try:
             secured.do_handshake()
         except OSError:
@@ -80,16 +80,16 @@ def _meaning(error: Exception, host: str, port: int, tls: Tls, config: str) -> T
         case TlsFault.EXPIRED | TlsFault.NOT_YET as fault:
             return mqtt_errors.certificate_out_of_date(host, port, fault.value, config)
         case TlsFault.OTHER_NAME:
-            return mqtt_errors.certificate_of_another(host, port, config)
+            return mqtt_errors.certificate_name_mismatch(host, port, config)
         case TlsFault.UNTRUSTED:
             assert isinstance(error, ssl.SSLCertVerificationError)
             return mqtt_errors.certificate_untrusted(
                 host, port, error.verify_message, tls.ca_file, config
             )
-        case TlsFault.SILENT:
-            return mqtt_errors.not_mqtt(host, port, TlsFault.SILENT.value)
+        case TlsFault.NO_ANSWER:
+            return mqtt_errors.not_mqtt(host, port, TlsFault.NO_ANSWER.value)
         case TlsFault.OLD_TLS:
             return mqtt_errors.tls_too_old(host, port)
         case TlsFault.NO_TLS:
-            return mqtt_errors.no_tls(host, port, config, trusted=tls.trusts_one)
+            return mqtt_errors.no_tls(host, port, config, trusted=tls.has_trust_anchor)
     return mqtt_errors.tls_failed(host, port, openssl_reason(error) or str(error))

@@ -49,7 +49,7 @@ class Link:
         return None
 
     @property
-    def says(self) -> dict[str, Any]:
+    def certificate_fields(self) -> dict[str, Any]:
         """The certificate's content, as from ssl.SSLSocket.getpeercert; {} if not verified."""
         return {}
 
@@ -84,12 +84,12 @@ class Link:
             self._ahead, self._position = self._ahead[self._position :] + more, 0
         return True
 
-    def cut(self, most: int, protocol: Protocol) -> tuple[list[Packet], int]:
+    def take_packets(self, most: int, protocol: Protocol) -> tuple[list[Packet], int]:
         """Take the next ordinary packets, at most `most`, and their size in bytes."""
         if self._ended:
             return [], 0
         start = self._position
-        found = publishes.cut(self._ahead, start, most, protocol, boot_ns)
+        found = publishes.parse(self._ahead, start, most, protocol, boot_ns)
         self._position, self.incomplete = found.end, found.incomplete
         return found.packets, found.end - start
 

@@ -16,8 +16,8 @@ from typing import NamedTuple
 CONNACK, PUBLISH, PUBACK, SUBACK, UNSUBACK, DISCONNECT = 2, 3, 4, 9, 11, 14  # section 2.1.2
 KIND_AND_QOS, PUBLISH_QOS_0 = 0xF6, PUBLISH << 4  # of a first byte (sections 2.1 and 3.3.1)
 PINGRESP = 13
-MOST_BYTES = 1 << 20  # of a packet, its fixed header included; a value of a device takes under 400
-MOST_ANSWER_BYTES = 1 << 16  # of any other packet: a SUBACK has a byte for each subscribed topic
+MAX_BYTES = 1 << 20  # of a packet, its fixed header included; a value of a device takes under 400
+MAX_ANSWER_BYTES = 1 << 16  # of any other packet: a SUBACK has a byte for each subscribed topic
 REFUSED = 128  # codes from here on are failures (section 2.4)
 NOT_AUTHORISED = 135
 
@@ -34,7 +34,7 @@ _SIZES = {
     0x26: _PAIR,
 }
 # Section 2.4, and below 128 the codes of a CONNACK of 3.1.1 (its section 3.2.2.3).
-_WORDS = {
+_REASON_TEXTS = {
     0: "no reason is given",
     1: "protocol version",
     2: "client id",
@@ -83,7 +83,7 @@ class UnexpectedError(ValueError):
 
 
 class TooLargeError(ValueError):
-    """A PUBLISH of more than MOST_BYTES; the text is its size."""
+    """A PUBLISH of more than MAX_BYTES; the text is its size."""
 
 
 class Protocol(IntEnum):
@@ -124,9 +124,9 @@ def admit(head: int, size: int, protocol: Protocol) -> None:
         raise UnexpectedError(_NAMES[kind])
     if kind == PUBLISH and head & _QOS:
         raise UnexpectedError(f"PUBLISH of QoS {(head & _QOS) >> 1}")
-    if kind != PUBLISH and size > MOST_ANSWER_BYTES:
+    if kind != PUBLISH and size > MAX_ANSWER_BYTES:
         raise UnexpectedError(f"{_NAMES[kind]} of {size:,} bytes")
-    if size > MOST_BYTES:
+    if size > MAX_BYTES:
         raise TooLargeError(f"{size:,}")
 
 
@@ -134,14 +134,14 @@ class Response(NamedTuple):
     """A CONNACK, PUBACK, SUBACK, UNSUBACK or DISCONNECT.
 
     `mid` is the packet id, 0 for none. `codes` has one for each topic of a SUBACK, and else the
-    only one. `said` is the reason string, `keepalive` the broker's own in s (0: none). `complete`
+    only one. `reason_string` is for people, `keepalive` the broker's own in s (0: none). `complete`
     is false for a CONNACK without properties that answers a CONNECT of MQTT 5; its sender does not
     support MQTT 5.
     """
 
     mid: int
     codes: bytes
-    said: str = ""
+    reason_string: str = ""
     keepalive: int = 0
     complete: bool = True
 
@@ -187,9 +187,9 @@ def publish(body: bytes | bytearray, protocol: Protocol) -> tuple[bytes, bytes]:
     return topic, bytes(body[start:])
 
 
-def reason_in_words(code: int) -> str:
+def reason_text(code: int) -> str:
     """Return the meaning of a code."""
-    return _WORDS.get(code, f"code {code}")
+    return _REASON_TEXTS.get(code, f"code {code}")
 
 
 def _acknowledgement(body: bytes, protocol: Protocol) -> Response:

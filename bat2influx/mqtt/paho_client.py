@@ -19,7 +19,7 @@ go through `_packet_queue` into `_out_packet`, and leave it by `_sock_send`. The
 public in paho.
 
 Rules: an incoming packet is admitted (packets.py) before a byte of its body is read; the send queue
-holds MOST_WAITING packets and MOST_WAITING_BYTES at most. paho has no bound for either.
+holds MAX_QUEUED packets and MAX_QUEUED_BYTES at most. paho has no bound for either.
 """
 
 from __future__ import annotations
@@ -40,26 +40,26 @@ with lean_imports.imports_of_paho():
 
 SUCCESS = mqtt.MQTT_ERR_SUCCESS
 MALFORMED = mqtt.MQTT_ERR_PROTOCOL  # paho's code for invalid data that it received
-MOST_WAITING = 10_000  # packets to be sent; one takes some 2.5 kB in paho
-MOST_WAITING_BYTES = 1 << 20
+MAX_QUEUED = 10_000  # packets to be sent; one takes some 2.5 kB in paho
+MAX_QUEUED_BYTES = 1 << 20
 
 
-class NotTakingError(ValueError):
+class SendQueueFullError(ValueError):
     """The peer does not read: the send queue is full. The text says how large it is."""
 
 
 class Client(mqtt.Client):  # type: ignore[misc]
     """A paho client, of either generation, that uses a connected link as its socket, once.
 
-    `take` gets each PUBLISH of QoS 0, its first byte and the rest. `hear` gets kind and body of
-    each answer, and returns whether paho gets it, too.
+    `process_publish` gets each PUBLISH of QoS 0, its first byte and the rest. `process_answer` gets
+    kind and body of each answer, and returns whether paho gets it, too.
     """
 
-    spoken: Protocol
+    mqtt_protocol: Protocol
     link: Link | None = None
-    hear: Callable[[int, bytes], bool] | None = None
-    take: Callable[[int, bytearray], None] | None = None
-    waiting_bytes = 0  # queued, and not sent yet
+    process_answer: Callable[[int, bytes], bool] | None = None
+    process_publish: Callable[[int, bytearray], None] | None = None
+    queued_bytes = 0  # queued, and not sent yet
     _handled = False  # whether this read has completed a packet
 
     def begin(self, host: str, port: int, keepalive: int) -> None:
@@ -68,12 +68,12 @@ class Client(mqtt.Client):  # type: ignore[misc]
         `host` and `port` are for paho's records, `keepalive` is in s.
         """
         properties = None
-        if self.spoken is Protocol.MQTT_5:
+        if self.mqtt_protocol is Protocol.MQTT_5:
             properties = Properties(PacketTypes.CONNECT)
-            properties.MaximumPacketSize = packets.MOST_BYTES
+            properties.MaximumPacketSize = packets.MAX_BYTES
         self.connect(host, port, keepalive, properties=properties)
 
-    def hurry(self, seconds: int) -> None:
+    def limit_keepalive(self, seconds: int) -> None:
         """Send something at least every `seconds`: with MQTT 5 the broker may require that."""
         self._keepalive = seconds
 
@@ -104,32 +104,32 @@ class Client(mqtt.Client):  # type: ignore[misc]
         if packet["have_remaining"]:
             size = 1 + len(packet["remaining_count"]) + packet["remaining_length"]
         if size or packet["command"]:
-            packets.admit(packet["command"], size, self.spoken)
+            packets.admit(packet["command"], size, self.mqtt_protocol)
 
     def _packet_queue(self, command: int, packet: bytes, *more: Any, **named: Any) -> Any:
-        waiting, size = len(self._out_packet) + 1, self.waiting_bytes + len(packet)
-        if waiting > MOST_WAITING or size > MOST_WAITING_BYTES:
-            raise NotTakingError(f"{waiting:,} packets of {size:,} bytes are queued to be sent")
-        self.waiting_bytes = size
+        queued, size = len(self._out_packet) + 1, self.queued_bytes + len(packet)
+        if queued > MAX_QUEUED or size > MAX_QUEUED_BYTES:
+            raise SendQueueFullError(f"{queued:,} packets of {size:,} bytes are queued to be sent")
+        self.queued_bytes = size
         return super()._packet_queue(command, packet, *more, **named)
 
     def _sock_send(self, buf: bytes) -> Any:
         sent = super()._sock_send(buf)
-        self.waiting_bytes -= sent
+        self.queued_bytes -= sent
         return sent
 
     def _packet_handle(self) -> Any:
         self._admit()  # a packet without a body was not checked before
         self._handled = True
         head, body = self._in_packet["command"], self._in_packet["packet"]
-        if head & KIND_AND_QOS == PUBLISH_QOS_0 and self.take:
-            self.take(head, body)
+        if head & KIND_AND_QOS == PUBLISH_QOS_0 and self.process_publish:
+            self.process_publish(head, body)
             return SUCCESS
         kind = head >> 4
-        if kind in ANSWERS[self.spoken] and self.hear:
-            if not self.hear(kind, bytes(body)):
+        if kind in ANSWERS[self.mqtt_protocol] and self.process_answer:
+            if not self.process_answer(kind, bytes(body)):
                 return SUCCESS
-            bare = packets.without_properties(kind, bytes(body), self.spoken)
+            bare = packets.without_properties(kind, bytes(body), self.mqtt_protocol)
             self._in_packet.update(packet=bare, remaining_length=len(bare))
         return super()._packet_handle()
 
@@ -147,5 +147,5 @@ def new_client(link: Link, client_id: str, protocol: Protocol) -> Client:
         client = Client(mqtt.CallbackAPIVersion.VERSION2, **how)
     else:
         client = Client(**how)
-    client.link, client.spoken = link, protocol
+    client.link, client.mqtt_protocol = link, protocol
     return client

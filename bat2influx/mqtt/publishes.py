@@ -20,7 +20,7 @@ from bat2influx.mqtt.packets import KIND_AND_QOS, PUBLISH_QOS_0, Protocol
 Packet = tuple[bytes, bytes, int, int]
 
 
-class Pass(NamedTuple):
+class Parsed(NamedTuple):
     """The packets, where the next one begins, and whether that is the beginning of an ordinary one,
     which may be completed.
     """
@@ -30,7 +30,9 @@ class Pass(NamedTuple):
     incomplete: bool
 
 
-def cut(data: bytes, start: int, most: int, protocol: Protocol, clock: Callable[[], int]) -> Pass:
+def parse(
+    data: bytes, start: int, most: int, protocol: Protocol, clock: Callable[[], int]
+) -> Parsed:
     """Return up to `most` packets of `data` from `start` on; `clock` gives their arrival."""
     packets: list[Packet] = []
     append, size = packets.append, len(data)
@@ -46,10 +48,10 @@ def cut(data: bytes, start: int, most: int, protocol: Protocol, clock: Callable[
             break
         end = body - 2 + length
         if end > size:
-            return Pass(packets, start, incomplete=True)
+            return Parsed(packets, start, incomplete=True)
         middle = body + (data[body - 2] << 8 | data[body - 1])
         if not body < middle <= end - gap or (gap and data[middle]):
             break
         append((data[body:middle], data[middle + gap : end], head & 1, clock()))
         start = end
-    return Pass(packets, start, incomplete=False)
+    return Parsed(packets, start, incomplete=False)

@@ -13,19 +13,19 @@ from enum import Enum
 
 from bat2influx.failure import Backoff, Trouble, delay
 from bat2influx.mqtt import errors as mqtt_errors
-from bat2influx.mqtt.clear_text import ClearPort
 from bat2influx.mqtt.connection import CONNACK_TIMEOUT, Connection, client_id
 from bat2influx.mqtt.connector import Connector, Endpoint
 from bat2influx.mqtt.packets import Protocol
+from bat2influx.mqtt.port_probe import PortProbe
 from bat2influx.service.journal import Episode
 
 log = logging.getLogger(__name__)
 
 LASTING = 10.0  # s; a connection that ends sooner is a short one
-IN_A_ROW = 4  # short connections; after these a new one is reported only once it has lasted
-TRUSTED = 120.0  # s; after a successful login, failures within it are those of a booting device
-_BOOTS = ("refused", "no tls port", "no tls", "tls")  # of an attempt: causes of a booting device
-_AWAY = ("unreachable", "name")  # causes of a device that is off: its boot is still to come
+MAX_SHORT_CONNECTIONS = 4  # in a row; after these a new one is reported only once it has lasted
+BOOT_TIME = 120.0  # s; after a successful login, failures within it are those of a booting device
+_BOOTING = ("refused", "no tls port", "no tls", "tls")  # of an attempt: causes of a booting device
+_OFFLINE = ("unreachable", "name")  # causes of a device that is off: its boot is still to come
 PING_CHECK_INTERVAL = 1.0  # s; how often paho checks whether its own ping is due
 
 
@@ -39,7 +39,7 @@ class State(Enum):
     OPEN = "open"
     DISCOVERING = "discovering"
     POLLING = "polling"
-    SILENT = "not responding"
+    NOT_RESPONDING = "not responding"
 
 
 _MQTT = frozenset({"login", "vrm login", "connack"})  # causes from a broker's answer
@@ -57,21 +57,21 @@ class Reconnector:
         self._wake = wake
         self._client_id = client_id()
         self._connector: Connector | None = None
-        self._port = ClearPort(tls=endpoint.tls is not None, secret=bool(endpoint.password))
-        self._spoken = Protocol.MQTT_5  # what the broker has accepted, as far as known
-        self._protocol = self._spoken  # of this attempt
+        self._port = PortProbe(tls=endpoint.tls is not None, secret=bool(endpoint.password))
+        self._accepted_protocol = Protocol.MQTT_5  # what the broker has accepted, as far as known
+        self._protocol = self._accepted_protocol  # of this attempt
         self._attempts = 0
         self._retry_at = 0.0
         self._login_until = 0.0
         self._opened = 0.0
         self._refused_since: dict[str, float] = {}  # by cause, after a login that has worked
-        self._short = 0  # short connections in a row
-        self._reaching = Episode(log, {"PEER": endpoint.host}, counted="failed attempt")
+        self._short_connections = 0  # in a row
+        self._episode = Episode(log, {"PEER": endpoint.host}, counted="failed attempt")
 
     @property
     def trouble(self) -> Trouble | None:
         """Why the broker is not connected, if it is not."""
-        return self._reaching.trouble
+        return self._episode.trouble
 
     def timeout(self, now: float) -> float:
         """Return the seconds after which `step` has something to do even without a message."""
@@ -103,12 +103,12 @@ class Reconnector:
         if self.state is State.LOGIN:
             if connection.accepted:
                 self._port.answered()
-                self._spoken = connection.protocol
+                self._accepted_protocol = connection.protocol
                 self.state, self._opened = State.OPEN, now
                 self._refused_since.clear()
                 self.logins += 1
             elif now >= self._login_until:
-                self._failed(mqtt_errors.says_nothing(self.endpoint.host, self.endpoint.port), now)
+                self._failed(mqtt_errors.no_answer(self.endpoint.host, self.endpoint.port), now)
         return self.state is State.OPEN
 
     def confirmed(self, now: float) -> None:
@@ -116,16 +116,16 @@ class Reconnector:
 
         A message that violates the protocol, such as a retained one, would come again soon.
         """
-        trouble, lasted = self._reaching.trouble, now >= self._opened + LASTING
+        trouble, lasted = self._episode.trouble, now >= self._opened + LASTING
         if lasted:
-            self._short = 0
-        doubtful = self._short >= IN_A_ROW or (
-            trouble is not None and trouble.backoff is Backoff.BROKEN_RULES
+            self._short_connections = 0
+        doubtful = self._short_connections >= MAX_SHORT_CONNECTIONS or (
+            trouble is not None and trouble.backoff is Backoff.PROTOCOL_ERROR
         )
         if lasted or not doubtful:
-            self._reaching.recovered(f"connected to {self.endpoint.host}", now)
+            self._episode.recovered(f"connected to {self.endpoint.host}", now)
 
-    def works(self) -> None:
+    def message_received(self) -> None:
         """The device has sent something: the next failure counts as the first."""
         self._attempts = 0
 
@@ -154,7 +154,7 @@ class Reconnector:
         if self._connector is None:
             if now < self._retry_at:
                 return
-            self._connector = Connector(self.endpoint, self._wake, look=self._port.look)
+            self._connector = Connector(self.endpoint, self._wake, probe=self._port.probe)
         outcome = self._connector.outcome
         if outcome is None:
             self.state = State(self._connector.step)
@@ -163,22 +163,22 @@ class Reconnector:
         if isinstance(outcome, Trouble):
             self._failed(outcome, now)
             return
-        self._port.reached()
+        self._port.probed()
         self.connection = Connection(outcome, self.endpoint, self._client_id, self._protocol)
         self._login_until = now + CONNACK_TIMEOUT
         self.state = State.LOGIN
 
     def _ended(self, connection: Connection, why: Trouble, now: float) -> None:
         """The connection has ended; during the login another version, or TLS, may be needed."""
-        without_a_word = self.state is State.LOGIN and why.cause == "protocol"
+        unanswered = self.state is State.LOGIN and why.cause == "protocol"
         if self.state is State.LOGIN and why.cause in _MQTT:
             self._port.answered()
         if connection.accepted:  # and ended before `check` saw it
-            self._spoken = connection.protocol
-        if connection.may_be_older:
+            self._accepted_protocol = connection.protocol
+        if connection.may_lack_mqtt5:
             self._protocol = Protocol.MQTT_3_1_1
             self.drop(now)
-        elif without_a_word and self._port.wordless():
+        elif unanswered and self._port.closed_unanswered():
             self.drop(now)
         else:
             self._failed(why, now)
@@ -186,13 +186,13 @@ class Reconnector:
     def _failed(self, why: Trouble, now: float) -> None:
         """The attempt, or the connection, has ended: wait before the next."""
         if self.state is State.OPEN and now < self._opened + LASTING:
-            self._short += 1
-        self._protocol = self._spoken
-        why = self._trusting(why, now)
-        self._reaching.failed(why, now)
+            self._short_connections += 1
+        self._protocol = self._accepted_protocol
+        why = self._interpreted(why, now)
+        self._episode.failed(why, now)
         self.give_up(now, why.backoff)
 
-    def _trusting(self, why: Trouble, now: float) -> Trouble:
+    def _interpreted(self, why: Trouble, now: float) -> Trouble:
         """Return the meaning of a failure: after a successful login, the device may be booting.
 
         Each cause has its own period, because the port of a booting device is first closed, and
@@ -200,13 +200,13 @@ class Reconnector:
         so a rejected token was removed.
         """
         attempt = self.state is not State.OPEN
-        if why.cause in _AWAY:
+        if why.cause in _OFFLINE:
             self._refused_since.clear()
         login = why.cause == "login" and not mqtt_errors.is_token(self.endpoint.user)
-        boots = login or (attempt and why.cause in _BOOTS)
+        boots = login or (attempt and why.cause in _BOOTING)
         if not (self.logins and boots):
             return why
-        if now >= self._refused_since.setdefault(why.cause, now) + TRUSTED:
+        if now >= self._refused_since.setdefault(why.cause, now) + BOOT_TIME:
             return why
         if why.cause != "login":
             return _starting(why)
@@ -223,5 +223,5 @@ def _starting(why: Trouble) -> Trouble:
     return why._replace(
         cause=f"{why.cause}: starting",
         what=f"{what}, and a login there has worked before; the device may be starting",
-        meanwhile="retrying",
+        effect="retrying",
     )

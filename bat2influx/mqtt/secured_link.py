@@ -10,7 +10,7 @@ import ssl
 from typing import Any
 
 from bat2influx.mqtt.link import RECEIVE, Link
-from bat2influx.net.tls import shown_by
+from bat2influx.net.tls import peer_certificate
 
 
 class SecuredLink(Link):
@@ -28,10 +28,10 @@ class SecuredLink(Link):
     @property
     def certificate(self) -> bytes | None:
         """The peer's certificate, in DER."""
-        return shown_by(self._secured)
+        return peer_certificate(self._secured)
 
     @property
-    def says(self) -> dict[str, Any]:
+    def certificate_fields(self) -> dict[str, Any]:
         """The certificate's content, as from ssl.SSLSocket.getpeercert; {} if not verified."""
         return dict(self._secured.getpeercert() or {})
 

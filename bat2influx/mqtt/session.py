@@ -12,11 +12,11 @@ from collections.abc import Callable, Iterable
 
 from bat2influx.failure import Trouble
 from bat2influx.mqtt import errors as mqtt_errors
-from bat2influx.mqtt.clear_text import ClearPort
 from bat2influx.mqtt.connection import CONNACK_TIMEOUT, Connection, Message, client_id
 from bat2influx.mqtt.connector import Connector, Endpoint
 from bat2influx.mqtt.link import Link
 from bat2influx.mqtt.packets import Protocol
+from bat2influx.mqtt.port_probe import PortProbe
 from bat2influx.net import tls
 
 LINK_TIMEOUT = 60.0  # s, for name, port and TLS; a name may have many addresses
@@ -32,7 +32,7 @@ class Session:
         self.fingerprint: str | None = None  # of the certificate, with TLS
         self.trouble: Trouble | None = None  # why it ended, or never began
         self._connection: Connection | None = None
-        self._port = ClearPort(tls=endpoint.tls is not None, secret=bool(endpoint.password))
+        self._port = PortProbe(tls=endpoint.tls is not None, secret=bool(endpoint.password))
 
     def open(self) -> Trouble | None:
         """Resolve, connect and log in; return why that failed, or None."""
@@ -42,7 +42,7 @@ class Session:
     def connect(self) -> Link | Trouble:
         """Return a link to the broker, with TLS if configured, or the trouble."""
         arrived = threading.Event()
-        connector = Connector(self.endpoint, arrived.set, look=self._port.look)
+        connector = Connector(self.endpoint, arrived.set, probe=self._port.probe)
         arrived.wait(LINK_TIMEOUT)
         outcome, self.addresses = connector.outcome, connector.addresses
         if outcome is None:
@@ -52,7 +52,7 @@ class Session:
         if isinstance(outcome, Trouble):
             self.trouble = outcome
         else:
-            self._port.reached()
+            self._port.probed()
             certificate = outcome.certificate
             self.fingerprint = tls.fingerprint_of(certificate) if certificate else None
         return outcome
@@ -60,13 +60,13 @@ class Session:
     def log_in(self, link: Link) -> Trouble | None:
         """Start the MQTT session; return why that failed, or None."""
         connection = self._converse(link)
-        if connection.may_be_older:
+        if connection.may_lack_mqtt5:
             again = self.connect()
             if isinstance(again, Trouble):
                 return again
             connection = self._converse(again, Protocol.MQTT_3_1_1)
-        without_a_word = connection.trouble and connection.trouble.cause == "protocol"
-        if without_a_word and self._port.wordless():
+        unanswered = connection.trouble and connection.trouble.cause == "protocol"
+        if unanswered and self._port.closed_unanswered():
             again = self.connect()  # the port may require TLS
             if isinstance(again, Trouble):
                 return again
@@ -75,7 +75,7 @@ class Session:
             return None
         self.trouble = connection.trouble
         if self.trouble is None:
-            self.trouble = mqtt_errors.says_nothing(self.endpoint.host, self.endpoint.port)
+            self.trouble = mqtt_errors.no_answer(self.endpoint.host, self.endpoint.port)
             connection.close()
         return self.trouble
 
@@ -85,7 +85,7 @@ class Session:
         mid = connection.subscribe(topics)
         self._step_until(connection, lambda: mid in connection.acknowledged, ANSWER_TIMEOUT)
         if mid not in connection.acknowledged and not connection.trouble:
-            self.trouble = mqtt_errors.says_nothing(self.endpoint.host, self.endpoint.port)
+            self.trouble = mqtt_errors.no_answer(self.endpoint.host, self.endpoint.port)
         return self.trouble
 
     @property
@@ -98,13 +98,15 @@ class Session:
         """Send `payload` to `topic`; with `checked`, a refusal ends the session."""
         self.connection.publish(topic, payload, checked=checked)
 
-    def until(self, see: Callable[[Message], bool], seconds: float) -> bool:
-        """Hand each message to `see` until that returns True; return whether it has.
+    def until(self, handle: Callable[[Message], bool], seconds: float) -> bool:
+        """Hand each message to `handle` until that returns True; return whether it has.
 
         It stops after `seconds`, or when the connection has ended.
         """
         connection = self.connection
-        return self._step_until(connection, lambda: any(map(see, connection.received())), seconds)
+        return self._step_until(
+            connection, lambda: any(map(handle, connection.received())), seconds
+        )
 
     def wait(self, done: Callable[[], bool], seconds: float) -> bool:
         """Wait until `done`, which may take messages itself; return whether it was in time."""

@@ -3,7 +3,7 @@
 The timeout of a socket restarts with each byte: a peer that sends byte by byte can block it for
 ever. Here another thread shuts the socket down, so that a blocked read returns its end.
 
-Rules: one thread at a time uses a `Deadline`, except for `cut`. The watcher thread continues
+Rules: one thread at a time uses a `Deadline`, except for `abort`. The watcher thread continues
 between spans: starting a thread for each takes half as long as a request to a local database. It
 ends when it wakes up and no span is under way, and with `close`.
 """
@@ -50,7 +50,7 @@ class Deadline:
         """Shut down this socket when the time is over, instead of the one before."""
         self._sock = sock
         if self.expired:  # in the meantime
-            self.cut()
+            self.abort()
 
     def left(self) -> float:
         """Return the seconds left, at least 0.01. Raises TimeoutError if none are left."""
@@ -58,7 +58,7 @@ class Deadline:
             raise TimeoutError("timed out")
         return max(0.01, self._end - time.monotonic())
 
-    def cut(self) -> None:
+    def abort(self) -> None:
         """End the span under way, from any thread."""
         self.expired = True
         if self._sock is not None:
@@ -79,13 +79,13 @@ class Deadline:
                 if left > 0:
                     self._changed.wait(left)
                 else:
-                    self.cut()
+                    self.abort()
                     self._under_way = False
             self._watcher = None
 
 
 @contextlib.contextmanager
-def cut_after(sock: socket.socket, seconds: float) -> Iterator[Deadline]:
+def shutdown_after(sock: socket.socket, seconds: float) -> Iterator[Deadline]:
     """Shut `sock` down after so many seconds; `expired` of the deadline says whether it did."""
     deadline = Deadline()
     deadline.watch(sock)

@@ -4,7 +4,7 @@ A hanging resolver blocks its thread until it returns. Further calls for the sam
 answer, so that threads do not accumulate; an answer that is too late for one attempt serves the
 next, so that a slow resolver looks like a name that is unknown for a while. After STUCK seconds
 without an answer the thread is given up: the next attempt starts a new one, because the resolver
-may work again. There are at most MOST_STUCK abandoned threads.
+may work again. There are at most MAX_STUCK abandoned threads.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import time
 from typing import Any
 
 STUCK = 300.0  # s; resolv.conf(5) allows 30 s five times for one name server
-MOST_STUCK = 8  # abandoned threads; each reserves 8 MB of addresses, and uses almost no memory
+MAX_STUCK = 8  # abandoned threads; each reserves 8 MB of addresses, and uses almost no memory
 
 _lock = threading.Lock()
 _open: dict[tuple[str, int], _Question] = {}  # under way, or not fetched yet
@@ -63,7 +63,7 @@ def _asked(host: str, port: int) -> _Question:
     question = _open.get((host, port))
     if question is not None and question.is_stuck:
         _stuck[:] = [each for each in _stuck if each.is_alive()]
-        if len(_stuck) < MOST_STUCK:
+        if len(_stuck) < MAX_STUCK:
             _stuck.append(question)
             question = None
     if question is None:

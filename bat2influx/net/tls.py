@@ -45,10 +45,10 @@ class TlsFault(Enum):
     NOT_YET = "is not valid yet"
     OTHER_NAME = "is for another name"
     UNTRUSTED = "is not trusted"
-    SILENT = "accepts connections and does not answer in TLS"
+    NO_ANSWER = "accepts connections and does not answer in TLS"
     NO_TLS = "does not use TLS"
     OLD_TLS = "does not support TLS 1.2 or later"
-    OURS = "rejects the client certificate, or requires one"
+    CLIENT_CERTIFICATE = "rejects the client certificate, or requires one"
     OTHER = "fails the TLS handshake"
 
 
@@ -70,7 +70,7 @@ class Tls(NamedTuple):
     client_key: str = ""
 
     @property
-    def trusts_one(self) -> bool:
+    def has_trust_anchor(self) -> bool:
         """Whether the configuration names what is trusted, other than the system's authorities."""
         return bool(self.ca_file or self.fingerprint or self.only)
 
@@ -112,7 +112,7 @@ def context(tls: Tls) -> ssl.SSLContext:
     return made
 
 
-def shown_by(secured: ssl.SSLSocket) -> bytes:
+def peer_certificate(secured: ssl.SSLSocket) -> bytes:
     """Return the peer's certificate, in DER."""
     return secured.getpeercert(binary_form=True) or b""
 
@@ -126,17 +126,17 @@ def fault_of(error: Exception) -> TlsFault:
         date = {_EXPIRED: TlsFault.EXPIRED, _NOT_YET: TlsFault.NOT_YET}
         return date.get(code, TlsFault.OTHER_NAME if code in _OTHER_NAME else TlsFault.UNTRUSTED)
     if isinstance(error, TimeoutError):
-        return TlsFault.SILENT
+        return TlsFault.NO_ANSWER
     reason = getattr(error, "reason", None) or ""
     if reason in _OLD_TLS:
         return TlsFault.OLD_TLS
     if reason in _OURS:
-        return TlsFault.OURS
+        return TlsFault.CLIENT_CERTIFICATE
     ended = isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError | ConnectionError)
     return TlsFault.NO_TLS if ended or reason in _NO_TLS else TlsFault.OTHER
 
 
-def is_of_openssl(error: BaseException) -> bool:
+def is_ssl_error(error: BaseException) -> bool:
     """Return whether an error is one of TLS, an SSLError."""
     ssl = sys.modules.get("ssl")
     return ssl is not None and isinstance(error, ssl.SSLError)
@@ -150,5 +150,5 @@ def is_end_of_file(error: BaseException) -> bool:
 
 def openssl_reason(error: Exception) -> str:
     """Return OpenSSL's reason for an error in a few words, '' for an error of another kind."""
-    reason = getattr(error, "reason", "") if is_of_openssl(error) else ""
+    reason = getattr(error, "reason", "") if is_ssl_error(error) else ""
     return (reason or "").replace("_", " ").lower()

@@ -23,13 +23,13 @@ IDENTIFIER = "bat2influx"
 REMIND = 3600.0  # s between two reminders of a failure that lasts
 RETURNS = 4  # how often an episode logs causes again that it has logged, apart from reminders
 LASTING = 10.0  # s that a peer must work before its recovery is logged, after repeated failures
-MOST_LASTING = 600.0  # s
-MOST_CAUSES = 100  # that an episode remembers; each further one counts as logged before
-MOST_A_MINUTE = 10  # warnings of one episode, and as many recoveries: a peer may flap every second
+MAX_LASTING = 600.0  # s
+MAX_CAUSES = 100  # that an episode remembers; each further one counts as logged before
+MAX_PER_MINUTE = 10  # warnings of one episode, and as many recoveries: a peer may flap every second
 MINUTE = 60.0  # s
 LONGEST_ENTRY = 4_000  # characters of an entry and of each field; the program's texts have < 1,000
 LONGEST_TRACEBACK = 16_000  # characters; the program's have some 3,000
-IN_A_ROW = 4  # recoveries in an hour, after which a recovery must last to be logged
+MAX_RECOVERIES = 4  # recoveries in an hour, after which a recovery must last to be logged
 
 
 def event(name: str, **fields: str) -> dict[str, str]:
@@ -120,7 +120,7 @@ class Episode:
         self._began = self._logged_at = 0.0
         self._causes: set[str] = set()  # that were logged in this episode
         self._returns = 0
-        self._latest: deque[float] = deque(maxlen=MOST_A_MINUTE)  # times of entries
+        self._latest: deque[float] = deque(maxlen=MAX_PER_MINUTE)  # times of entries
         self._due = False  # whether an entry is due as soon as the bound allows
         self.count = 0
 
@@ -144,7 +144,7 @@ class Episode:
             self._began, self.count, self._returns = now, 0, 0
             self._causes.clear()
         self.count += 1
-        if before is None or (before.cause != trouble.cause and self._is_news(trouble.cause)):
+        if before is None or (before.cause != trouble.cause and self._is_new(trouble.cause)):
             self._due = True
         if self._due:
             if self._may_log(now):
@@ -162,14 +162,14 @@ class Episode:
         extra = event("recovered", COUNT=str(self.count), **self._fields, **self._own)
         self._log.info("%s, %s", text, self._extent(now), extra=extra)
 
-    def _is_news(self, cause: str) -> bool:
-        if cause not in self._causes and len(self._causes) < MOST_CAUSES:
+    def _is_new(self, cause: str) -> bool:
+        if cause not in self._causes and len(self._causes) < MAX_CAUSES:
             return True
         self._returns += 1
         return self._returns <= RETURNS
 
     def _may_log(self, now: float) -> bool:
-        return len(self._latest) < MOST_A_MINUTE or now >= self._latest[0] + MINUTE
+        return len(self._latest) < MAX_PER_MINUTE or now >= self._latest[0] + MINUTE
 
     def _extent(self, now: float) -> str:
         extent = f"after {span(now - self._began)}"
@@ -181,7 +181,7 @@ class Episode:
         self._logged_at, self._due = now, False
         self._latest.append(now)
         cause = self._trouble.cause if self._trouble else ""
-        if len(self._causes) < MOST_CAUSES:
+        if len(self._causes) < MAX_CAUSES:
             self._causes.add(cause)
         extra = event(cause, CAUSE=cause, COUNT=str(self.count), **self._fields, **self._own)
         self._log.warning("%s", text, extra=extra)
@@ -190,8 +190,8 @@ class Episode:
 class DampedEpisode(Episode):
     """An episode of a peer that may work and fail alternately, for hours.
 
-    A recovery is logged at once, IN_A_ROW times in an hour. After that a recovery is logged only
-    after it has lasted: LASTING at first, twice as long each time, at most MOST_LASTING.
+    A recovery is logged at once, MAX_RECOVERIES times in an hour. After that a recovery is logged
+    only after it has lasted: LASTING at first, twice as long each time, at most MAX_LASTING.
     """
 
     def __init__(
@@ -219,5 +219,5 @@ class DampedEpisode(Episode):
     @property
     def _lasting(self) -> float:
         """Time in s that a recovery must last before it is logged."""
-        more = len(self._ends) - IN_A_ROW
-        return min(LASTING * 2.0**more, MOST_LASTING) if more >= 0 else 0.0
+        more = len(self._ends) - MAX_RECOVERIES
+        return min(LASTING * 2.0**more, MAX_LASTING) if more >= 0 else 0.0

@@ -19,7 +19,7 @@ import stat
 from pathlib import Path
 from typing import NamedTuple
 
-MOST_LINKS = 40  # as in path_resolution(7)
+MAX_LINKS = 40  # as in path_resolution(7)
 _ROOT = 0
 
 
@@ -63,7 +63,7 @@ def first_owner(path: Path) -> Owner | None:
         if found.st_uid != _ROOT:
             return Owner(found.st_uid, found.st_gid, _name(found.st_uid), here)
         if stat.S_ISLNK(found.st_mode):
-            if (links := links + 1) > MOST_LINKS:
+            if (links := links + 1) > MAX_LINKS:
                 raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(path))
             target = here.readlink()
             done = Path("/") if target.is_absolute() else done

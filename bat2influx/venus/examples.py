@@ -29,9 +29,9 @@ BACKGROUND_SERVICES = frozenset(
     {"adc", "ble", "fronius", "hub4", "logger", "modbusclient", "modbustcp", "mqtt", "platform"}
     | {"qwacs", "settings", "shelly", "vecan", "venusplatform"}
 )
-MOST_KINDS = 6  # kinds that are named
-MOST_INSTANCES = 4  # instances that are named of each kind
-MOST_LINES = 3
+MAX_KINDS = 6  # kinds that are named
+MAX_INSTANCES = 4  # instances that are named of each kind
+MAX_LINES = 3
 
 _ORDER = {service: number for number, service in enumerate(EXAMPLES)}
 
@@ -52,12 +52,12 @@ def named(places: Iterable[tuple[str, int]]) -> str:
     For example "battery 512, solarcharger 288 and 289".
     """
     parts = [f"{kind} {_listed(own)}" for kind, own in measuring(places).items()]
-    return ", ".join((*parts[:MOST_KINDS], *(("…",) if len(parts) > MOST_KINDS else ())))
+    return ", ".join((*parts[:MAX_KINDS], *(("…",) if len(parts) > MAX_KINDS else ())))
 
 
 def _listed(instances: list[int]) -> str:
-    if len(instances) > MOST_INSTANCES:
-        return ", ".join(map(str, instances[:MOST_INSTANCES])) + " and others"
+    if len(instances) > MAX_INSTANCES:
+        return ", ".join(map(str, instances[:MAX_INSTANCES])) + " and others"
     *first, last = map(str, instances)
     return f"{', '.join(first)} and {last}" if first else last
 
@@ -68,4 +68,4 @@ def example_lines(places: Iterable[tuple[str, int]]) -> list[str]:
         f"{EXAMPLES[kind][0]} = {kind}/{instances[0]}/{EXAMPLES[kind][1]}"
         for kind, instances in measuring(places).items()
         if kind in EXAMPLES
-    ][:MOST_LINES]
+    ][:MAX_LINES]

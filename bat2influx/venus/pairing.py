@@ -27,7 +27,7 @@ PATH = "/auth/generate-token/"
 ROLE = "bat2influx"
 PAIRING_MODE = 120.0  # s; how long a device's pairing mode lasts
 SINCE = "3.80"  # of Venus OS
-MOST_SECRET = 256  # characters of a user or a password; those of a device have about 40
+MAX_SECRET = 256  # characters of a user or a password; those of a device have about 40
 LONGEST_REASON = 120  # characters of the text of a refusal
 _LONGEST_HOST = 20  # characters of the host's name in the client's name
 
@@ -59,11 +59,11 @@ class Token:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """An answer without a token; `said` is the device's own text, sanitized, or ''."""
+    """An answer without a token; `refusal_text` is the device's own text, sanitized, or ''."""
 
     why: Refusal
     status: int
-    said: str = ""
+    refusal_text: str = ""
 
 
 def name_of_client(host: str, machine: bytes, unit: str) -> str:
@@ -94,7 +94,7 @@ def answer(status: int, body: bytes, secret: str = "") -> Token | Refused:
         if _fits(user, _USER) and not {*"+#"} & {*str(user)} and _fits(password, _PASSWORD):
             return Token(str(user), str(password))
         return Refused(Refusal.ODD, status)
-    return Refused(_why(status), status, _said(body, secret))
+    return Refused(_why(status), status, _refusal_text(body, secret))
 
 
 def _why(status: int) -> Refusal:
@@ -108,11 +108,11 @@ def _why(status: int) -> Refusal:
 
 
 def _fits(value: object, form_of_it: re.Pattern[str]) -> bool:
-    short = isinstance(value, str) and len(value) <= MOST_SECRET
+    short = isinstance(value, str) and len(value) <= MAX_SECRET
     return short and bool(form_of_it.fullmatch(str(value)))
 
 
-def _said(body: bytes, secret: str) -> str:
+def _refusal_text(body: bytes, secret: str) -> str:
     """Return the text of a refusal, without the markup of a page."""
     found = parse_object(body)
     texts = [found[key] for key in _TEXTS if isinstance(found.get(key), str)]

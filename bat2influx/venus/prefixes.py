@@ -15,14 +15,14 @@ from bat2influx.venus import protocol
 
 # One and two levels, and none for a prefix that is configured by mistake.
 ELSEWHERE = (protocol.PORTALS, f"+/{protocol.PORTALS}", f"+/+/{protocol.PORTALS}")
-MOST_PREFIXES = 8  # kept of one broker: as many as a user can try
+MAX_PREFIXES = 8  # kept of one broker: as many as a user can try
 MAX_PREFIX = 120  # characters
 _SPLIT = re.compile(r"((?:[^/]+/){0,2})(N/[^/]+/system/0/Serial)")
 _ODD = frozenset("+#'\"")
 
 
 class PrefixSearch:
-    """The prefixes under which a broker has devices. Pass each message to `see`.
+    """The prefixes under which a broker has devices. Pass each message to `process`.
 
     `found` has the portal ids by prefix; a prefix ends with a slash, and '' is no prefix. The
     prefix `own` is ignored.
@@ -32,7 +32,7 @@ class PrefixSearch:
         self.found: dict[str, list[str]] = {}
         self._own = own
 
-    def see(self, topic: str, payload: bytes) -> None:
+    def process(self, topic: str, payload: bytes) -> None:
         """Process a message of any topic; the topic must be complete."""
         match = _SPLIT.fullmatch(topic)
         if match is None or not protocol.names_device(payload):
@@ -40,9 +40,9 @@ class PrefixSearch:
         prefix, portal = match[1], protocol.portal_of(match[2])
         if portal is None or prefix == self._own or not _may_be_configured(prefix):
             return
-        if prefix in self.found or len(self.found) < MOST_PREFIXES:
+        if prefix in self.found or len(self.found) < MAX_PREFIXES:
             portals = self.found.setdefault(prefix, [])
-            if portal not in portals and len(portals) < MOST_PREFIXES:
+            if portal not in portals and len(portals) < MAX_PREFIXES:
                 portals.append(portal)
 
     def prefixes(self, portal: str = "") -> tuple[str, ...]:

@@ -24,15 +24,15 @@ _BLANKS = " \t\n\r"  # allowed around JSON
 MAX_PAYLOAD = 65_536  # bytes; a value of a device takes under 300
 # What a device writes for nearly every value; as JSON it has the same meaning.
 _PLAIN = re.compile(rb'\{"value":-?(?!0[0-9])[0-9]+(?:\.[0-9]+)?\}').fullmatch
-_MOST_PLAIN = 32  # bytes; every number of so few digits is finite
+_MAX_PLAIN = 32  # bytes; every number of so few digits is finite
 DECIMALS = 4
 _SERVICE = re.compile(r"[a-z][a-z0-9_]{0,63}\Z")  # Victron's have 15 characters at most
 _SEGMENT = re.compile(r"[A-Za-z0-9_.-]+\Z")
 PORTAL_ID = "[A-Za-z0-9_-]{1,64}"  # as part of a topic; Victron's have 12 characters
 _PORTAL_TOPIC = re.compile(rf"N/({PORTAL_ID})/system/0/Serial")
-MOST_PLACES = 1_000  # services of one device that are kept; a large device has a hundred
-MOST_LEAVES = 10_000  # paths of one device that are kept; all presets have under 200 per service
-MOST_PORTALS = 1_000  # portal ids of one broker that are kept in the search for one device
+MAX_SERVICES = 1_000  # services of one device that are kept; a large device has a hundred
+MAX_LEAVES = 10_000  # paths of one device that are kept; all presets have under 200 per service
+MAX_LISTED_PORTALS = 1_000  # portal ids of one broker that are kept in the search for one device
 
 
 class Field(NamedTuple):
@@ -100,7 +100,7 @@ class NoValue(Enum):
     OTHER_TOPIC = "topic not asked for"
     NO_TICK = "not the first value of a tick"
     REPUBLISHED = "republished from the device's cache"
-    SAID_AGAIN = "said again within a tick"
+    REPEATED = "said again within a tick"
 
 
 def decode(payload: bytes) -> float | NoValue:
@@ -109,7 +109,7 @@ def decode(payload: bytes) -> float | NoValue:
     For any other payload, return the reason. Never raises, whatever the bytes. `[]` is the null of
     the older dbus-mqtt; a message of zero bytes means that the service has left the bus.
     """
-    if len(payload) <= _MOST_PLAIN and _PLAIN(payload):
+    if len(payload) <= _MAX_PLAIN and _PLAIN(payload):
         return round(float(payload[9:-1]), DECIMALS) + 0.0  # no -0.0
     return decode_json(payload)
 
@@ -209,8 +209,8 @@ def completed(portal: str) -> str:
 class InstanceSearch:
     """Finds the instances of services, and which of some paths a device has.
 
-    Subscribe to `subscriptions`, send the keepalive with `echo`, pass every message to `see`; the
-    result is complete when `complete` becomes true.
+    Subscribe to `subscriptions`, send the keepalive with `echo`, pass every message to `process`;
+    the result is complete when `complete` becomes true.
 
     No part of a topic is kept that is longer than what is searched for: if vebus is searched for,
     every service name counts as an answer, and a name may have 64 KiB.
@@ -243,7 +243,7 @@ class InstanceSearch:
             self._completed,
         )
 
-    def see(self, topic: str, payload: bytes) -> bool:
+    def process(self, topic: str, payload: bytes) -> bool:
         """Process a message; return whether it is one of those subscribed to here."""
         if topic == self._completed:
             self.complete = self.complete or self._has_own_echo(payload)
@@ -259,15 +259,15 @@ class InstanceSearch:
         if payload and is_instance(instance):
             if named and self._all:
                 self._note(service, int(instance))
-            room = len(self.found.get(service, ())) < MOST_PLACES
+            room = len(self.found.get(service, ())) < MAX_SERVICES
             if service in self.found and room and (named or service == "system"):
                 self.found[service].add(int(instance))
-            if service in self.found and len(self.present) < MOST_LEAVES:
+            if service in self.found and len(self.present) < MAX_LEAVES:
                 self.present.add(leaf)
         return True
 
     def _note(self, service: str, instance: int) -> None:
-        if _SERVICE.match(service) and len(self.places) < MOST_PLACES:
+        if _SERVICE.match(service) and len(self.places) < MAX_SERVICES:
             self.places.add((service, instance))
 
     def _has_own_echo(self, payload: bytes) -> bool:

@@ -9,7 +9,7 @@ import pytest
 
 from tests import TOP
 from tests.docs.pages import FOLDER, README
-from tests.tools.dashboards import DOCUMENTS, MOST_BYTES, small
+from tests.tools.dashboards import DOCUMENTS, MAX_BYTES, small
 
 PICTURES = TOP / "docs/pictures"
 PAGES = [README, *sorted(FOLDER.glob("*.md"))]
@@ -31,11 +31,11 @@ def test_every_picture_is_shown_and_small() -> None:
     assert {path.name for path in PICTURES.iterdir()} == shown
     assert {name for name, *_ in DOCUMENTS} < shown
     for path in PICTURES.iterdir():
-        assert path.stat().st_size <= MOST_BYTES, path.name
+        assert path.stat().st_size <= MAX_BYTES, path.name
 
 
 def test_a_picture_that_is_too_large_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     """So that nobody commits it."""
-    monkeypatch.setattr("tests.tools.dashboards.MOST_BYTES", 10)
+    monkeypatch.setattr("tests.tools.dashboards.MAX_BYTES", 10)
     with pytest.raises(ValueError, match="10 are allowed"):
         small((PICTURES / "overview.png").read_bytes())

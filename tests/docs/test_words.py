@@ -96,6 +96,6 @@ def test_plain_words_pass() -> None:
         *_hits(
             "InfluxDB at localhost:8086 is unreachable (connection refused); values are queued."
             " The device does not respond. 12 values were rejected and quarantined, for example"
-            " those with another type; State.SILENT"
+            " those with another type; State.NOT_RESPONDING"
         )
     ]

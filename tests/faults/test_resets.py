@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bat2influx.mqtt.reconnect import IN_A_ROW
+from bat2influx.mqtt.reconnect import MAX_SHORT_CONNECTIONS
 from tests.faults.device import HALF, read_from
 from tests.standins.databases.influxdb import InfluxDB
 from tests.standins.network.mosquitto import Mosquitto
@@ -40,7 +40,7 @@ def test_found_resets_again_and_again_filled_the_log(tmp_path: Path, answer: byt
     with Resetting(answer) as peer, Setting(tmp_path, *unused) as setting:
         battery = {"serial": PORTAL_ID, "instance": 275, "interval": 0.2, "port": peer.port}
         daemon = setting.daemon(Battery=battery, Influx={"port": free_port()})
-        wait("some attempts", lambda: len(peer.calls) >= IN_A_ROW + 4)
+        wait("some attempts", lambda: len(peer.calls) >= MAX_SHORT_CONNECTIONS + 4)
         assert daemon.stop(10.0) == 0
-        assert len(daemon.logged("ended the connection")) <= IN_A_ROW
-        assert len(daemon.logged("connected to")) <= IN_A_ROW
+        assert len(daemon.logged("ended the connection")) <= MAX_SHORT_CONNECTIONS
+        assert len(daemon.logged("connected to")) <= MAX_SHORT_CONNECTIONS

@@ -39,7 +39,7 @@ def test_a_rejected_subscription_is_a_trouble(cloud: VrmCloud) -> None:
     with closing(guest(cloud)) as conversation:
         assert conversation.open() is None
         connection = conversation.connection
-        mid = connection.subscribe(["N/+/system/0/Serial"], may_be_refused=True)
+        mid = connection.subscribe(["N/+/system/0/Serial"], optional=True)
         assert conversation.wait(lambda: mid in connection.acknowledged, BOUND)
         assert conversation.subscribe([f"N/{P}/#"]) is None
         why = conversation.subscribe([f"N/{P}/system/0/Serial", "N/+/system/0/Serial"])

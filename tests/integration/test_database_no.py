@@ -261,12 +261,12 @@ def test_during_a_fault_all_is_queued_and_one_line_has_the_cause(
             made.put([line])
         wait("a few tries", lambda: len(gateway.refused) > 8 and made.figures.database_up is False)
         figures = made.figures
-        assert figures.waiting == 200
+        assert figures.queued == 200
         assert (figures.accepted, figures.rejected, figures.dropped) == (0, 0, 0)
         assert figures.database_up is False
         told_now = [trouble.text for trouble in figures.troubles]
         gateway.judge = through
-        wait("the rest", lambda: made.figures.waiting == 0)
+        wait("the rest", lambda: made.figures.queued == 0)
         wait("the line", lambda: "is reachable again" in caplog.text)
         figures = made.figures
     assert (figures.accepted, figures.rejected, figures.dropped) == (200, 0, 0)

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from bat2influx.failure import Backoff
-from bat2influx.influx.diagnosis import WANTS_TLS
+from bat2influx.influx.diagnosis import REQUIRES_TLS
 from bat2influx.influx.outcome import Outcome
 from bat2influx.net.tls import Tls, fingerprint_of
 from tests.standins.databases.http_peers import ACCEPTED, PONG, HttpPeer, answer
@@ -65,7 +65,7 @@ def assert_kept(outcome: Outcome, cause: str, *found: str) -> None:
     """Assert that the whole batch is to be sent again, and the text of the log."""
     assert (outcome.accepted, outcome.rejected) == (0, [])
     assert outcome.undecided == BATCH
-    assert not outcome.in_doubt
+    assert not outcome.uncertain
     assert outcome.trouble is not None
     assert outcome.trouble.cause == cause
     for each in found:
@@ -157,7 +157,7 @@ def test_certificate_files_are_read_again_for_each_connection(
 def test_a_server_that_requires_tls_is_reported_as_such(server: VictoriaMetrics) -> None:
     """InfluxDB answers that; VictoriaMetrics answers nothing."""
     says_so = answer(
-        "400 Bad Request", f"Client sent an {WANTS_TLS[0].decode()}.\n", "Connection: close"
+        "400 Bad Request", f"Client sent an {REQUIRES_TLS[0].decode()}.\n", "Connection: close"
     )
     with HttpPeer(says_so, ping=None) as peer:
         outcome = write(writer(peer.port), BATCH)
@@ -213,7 +213,7 @@ def test_cutting_a_writer_ends_a_handshake_under_way() -> None:
         thread = threading.Thread(target=lambda: outcomes.append(made.write(BATCH, lambda: None)))
         thread.start()
         wait("a connection", lambda: peer.calls)
-        wait("its end", lambda: made.cut() or not thread.is_alive())
+        wait("its end", lambda: made.abort() or not thread.is_alive())
     assert outcomes[0].undecided == BATCH
 
 

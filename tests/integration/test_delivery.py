@@ -89,7 +89,7 @@ def put(to: Delivery, batch: Sequence[bytes]) -> None:
 
 def nothing_waits(made: Delivery) -> Callable[[], bool]:
     """Return the condition that all lines are stored."""
-    return lambda: made.figures.waiting == 0
+    return lambda: made.figures.queued == 0
 
 
 def test_a_single_value_is_sent_at_once_and_later_ones_in_one_batch(make: Make) -> None:
@@ -100,7 +100,7 @@ def test_a_single_value_is_sent_at_once_and_later_ones_in_one_batch(make: Make) 
         put(made, batch[:1])
         wait("the first request", lambda: peer.requests)
         put(made, batch[1:])
-        assert made.figures.waiting == 700
+        assert made.figures.queued == 700
         peer.open()
         wait("everything", nothing_waits(made))
         assert peer.batches == [batch[:1], batch[1:]]
@@ -131,7 +131,7 @@ def test_a_hanging_sender_delays_nothing_else(make: Make) -> None:
             began = made.finished["keeper"]
             put(made, lines(count=20))
             wait("the keeper", lambda began=began: made.finished["keeper"] > began)
-            assert made.figures.waiting == 1 + 20 * (number + 1)
+            assert made.figures.queued == 1 + 20 * (number + 1)
         assert len(peer.requests) == 1
 
 
@@ -229,7 +229,7 @@ def test_at_the_bound_the_oldest_are_dropped_and_that_is_logged(
         put(made, batch[:1])
         wait("the request", lambda: peer.requests)
         put(made, batch[1:])
-        wait("the overflow", lambda: made.figures.waiting == 10)
+        wait("the overflow", lambda: made.figures.queued == 10)
         peer.open()
         wait("the rest", nothing_waits(made))
         wait("the line", lambda: "19 values were dropped" in caplog.text)
@@ -272,7 +272,7 @@ def test_a_hanging_keeper_gives_no_sign_of_life_and_has_a_bounded_inbox(
         before = made.finished["keeper"]
         put(made, lines("Soc", 150))
         figures = made.figures
-        assert (figures.waiting, figures.dropped) == (1 + 100, 50)  # the keeper has one
+        assert (figures.queued, figures.dropped) == (1 + 100, 50)  # the keeper has one
         assert [trouble.cause for trouble in figures.troubles] == ["inbox overflow"]
         assert made.finished["keeper"] == before
         spool.goes_on.set()

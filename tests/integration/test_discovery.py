@@ -249,22 +249,22 @@ class Questions:
 def test_found_the_first_of_two_that_appear_was_taken_for_the_only_one() -> None:
     """An unasked message does not end a search; only the answer to a request does."""
     wanted = Wanted((parse_field("Pv", "solarcharger/Yield/Power"),), portal=A)
-    discovery = Discovery(wanted, again_after=60.0, config="c")
+    discovery = Discovery(wanted, retry_interval=60.0, config="c")
     connection: Any = Questions()
     discovery.start(connection)
     assert not discovery.step(connection, 0.0)
     assert not discovery.step(connection, 0.0)
     done = json.dumps({"full-publish-completed-echo": connection.echoes[0], "value": 1}).encode()
-    discovery.see(f"N/{A}/full_publish_completed", done, 0.1)
+    discovery.process(f"N/{A}/full_publish_completed", done, 0.1)
     assert discovery.step(connection, 0.1)
     assert discovery.missing == ("solarcharger",)
     assert not discovery.step(connection, 0.1)
-    discovery.see(f"N/{A}/solarcharger/288/ProductId", b'{"value":41056}', 10.0)
+    discovery.process(f"N/{A}/solarcharger/288/ProductId", b'{"value":41056}', 10.0)
     assert not discovery.step(connection, 10.0)
-    discovery.see(f"N/{A}/solarcharger/289/ProductId", b'{"value":41056}', 60.0)
+    discovery.process(f"N/{A}/solarcharger/289/ProductId", b'{"value":41056}', 60.0)
     assert not discovery.step(connection, 60.0)
     assert len(connection.echoes) == 2
-    discovery.see(f"N/{A}/full_publish_completed", done.replace(b"value", b"more"), 66.0)
+    discovery.process(f"N/{A}/full_publish_completed", done.replace(b"value", b"more"), 66.0)
     with pytest.raises(UndecidedError, match="Pv = solarcharger/289/Yield/Power"):
         discovery.step(connection, 66.0)
 

@@ -73,7 +73,7 @@ def test_more_devices_than_the_limit_of_a_daemon(
 ) -> None:
     """The first ones are read; the excess is reported until there is room again."""
     for module in (fleet_fleet, diagnosis):
-        monkeypatch.setattr(module, "MOST_DEVICES", 3)
+        monkeypatch.setattr(module, "MAX_DEVICES", 3)
     names = [f"c{number}" for number in range(5)]
     with speaker(mosquitto.port) as said, fleet(mosquitto.port, 8.0) as made:
         said.sendall(b"".join(map(serial, names)))
@@ -86,7 +86,7 @@ def test_more_devices_than_the_limit_of_a_daemon(
         said.sendall(publish(f"N/{others[0]}/vebus/275/Soc", VALUE))
         said.sendall(publish(f"N/{known[0]}/vebus/275/Soc", VALUE))
         until(made, lambda: made._intake.readings)
-        assert [each.origin.portal for each in made.take_readings()] == [known[0]]
+        assert [each.origin.portal for each in made.pop_readings()] == [known[0]]
         said.sendall(serial(known[0], b""))
         until(made, lambda: made.census.devices == 2)
         said.sendall(serial(others[0]))
@@ -104,9 +104,9 @@ def test_devices_that_come_and_go_leave_no_state(mosquitto: Mosquitto) -> None:
             said.sendall(b"".join([serial(portal), *values, serial(portal, b"")]))
         said.sendall(publish("N/last/vebus/275/Soc", VALUE))
         until(made, lambda: made.last_value_ns and made._intake.known.keys() == {LAST})
-        assert len(made.take_readings()) == 50 * 5 + 1
+        assert len(made.pop_readings()) == 50 * 5 + 1
         assert made._keepalives.pulses.keys() == made._intake._topics.keys() == {"last"}
-        assert {*made._untold} <= {"last"}
+        assert {*made._not_notified} <= {"last"}
         until(made, lambda: len(made._keepalives._agenda) <= 1)
 
 

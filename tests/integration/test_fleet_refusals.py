@@ -58,11 +58,11 @@ def test_a_rejected_optional_subscription_is_declined() -> None:
     ):
         assert conversation.open() is None
         connection = conversation.connection
-        mid = connection.subscribe(["R/+/keepalive"], may_be_refused=True)
+        mid = connection.subscribe(["R/+/keepalive"], optional=True)
         assert conversation.wait(lambda: mid in connection.acknowledged, BOUND)
         assert "to R/+/keepalive (not authorised)" in connection.declined[mid].text
         for _ in range(30):  # more than may be under way at once
-            connection.publish("a", checked=True, may_be_refused=True)
+            connection.publish("a", checked=True, optional=True)
         assert conversation.wait(lambda: not connection._checked, BOUND)
         assert "to a (not authorised)" in connection.declined[0].text
         assert conversation.trouble is None

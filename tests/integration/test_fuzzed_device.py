@@ -23,7 +23,7 @@ TOPIC = f"N/{P}/{NINE['Voltage']}"
 UNLIMITED = "max_queued_messages 0\nmax_queued_bytes 0\n"
 EACH, TIMES = 5_000, 4
 MOST_GROWTH = 4 << 10  # KiB of resident memory, after the first EACH
-MOST_LINES = 10  # of the log, from start to end
+MAX_LINES = 10  # of the log, from start to end
 
 
 def resident(daemon: Daemon) -> int:
@@ -69,7 +69,7 @@ def test_a_flood_of_fuzzed_payloads_costs_no_value(tmp_path: Path) -> None:
             wait("the last of them", lambda end=end: has_stored(setting, end))
             sizes.append(resident(daemon))
         assert daemon.running
-        assert len(daemon.logged("")) <= MOST_LINES
+        assert len(daemon.logged("")) <= MAX_LINES
         assert not daemon.logged("WARNING|ERROR|CRITICAL|Traceback")
         device.silence()  # publishes after the end need not be stored
         assert daemon.stop() == 0

@@ -149,12 +149,12 @@ def test_reports_of_an_outage_of_the_database_are_stored_afterwards(
         when, number = told(setting, "waiting")[-1]
         return when > back and number < len(NINE) + len(FIELDS)
 
-    def meanwhile() -> list[float]:
+    def effect() -> list[float]:
         return [number for when, number in told(setting, "waiting") if down < when < back]
 
     wait("an empty queue", little_waits)
-    wait("the reports of the outage", lambda: meanwhile()[-1:] > [first + 3 * len(NINE)])
-    assert meanwhile() == sorted(meanwhile())
+    wait("the reports of the outage", lambda: effect()[-1:] > [first + 3 * len(NINE)])
+    assert effect() == sorted(effect())
     oldest = min(when for when, _ in stored_values(setting, "Soc") if when > down)
 
     def slowest() -> float:

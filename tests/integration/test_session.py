@@ -16,9 +16,9 @@ from pathlib import Path
 import pytest
 
 from bat2influx.mqtt import connector, session
-from bat2influx.mqtt.clear_text import takes_mqtt
 from bat2influx.mqtt.connection import Message
 from bat2influx.mqtt.connector import Endpoint
+from bat2influx.mqtt.port_probe import answers_mqtt
 from bat2influx.mqtt.session import Session
 from bat2influx.net.tls import Tls
 from tests.standins.network import mqtt_peers
@@ -238,7 +238,7 @@ def test_a_strange_answer_to_the_login(answer: bytes, ends: bool, what: str) -> 
 def test_a_port_that_does_not_respond(monkeypatch: pytest.MonkeyPatch) -> None:
     """After a deadline it counts as no MQTT; it may be slow TLS, so it gets no password."""
     monkeypatch.setattr(session, "CONNACK_TIMEOUT", 0.2)
-    monkeypatch.setattr(connector, "takes_mqtt", partial(takes_mqtt, within=0.2))
+    monkeypatch.setattr(connector, "answers_mqtt", partial(answers_mqtt, within=0.2))
     with Peer() as peer, closing(at(peer.port)) as conversation:
         why = conversation.open()
         assert why

@@ -26,10 +26,10 @@ from bat2influx.commands.setup_db.downsampling import (
 )
 from bat2influx.commands.setup_db.energies import continuous_query, energies
 from bat2influx.commands.setup_db.other_databases import elsewhere
-from bat2influx.commands.setup_db.statements import MOST_ANSWER
+from bat2influx.commands.setup_db.statements import MAX_ANSWER
 from bat2influx.config.settings import load
 from bat2influx.influx.dialects import Dialect
-from bat2influx.influx.exchange import MOST_BODY
+from bat2influx.influx.exchange import MAX_BODY
 from bat2influx.influx.influxql import DAY, HOUR
 from bat2influx.venus.presets import PRESETS
 from tests.standins.databases.influxdb import InfluxDB
@@ -224,7 +224,7 @@ def test_a_second_run_detects_the_queries_of_all_presets(
         assert main(command) == 0
         assert capsys.readouterr().out.count(" created, ") == count
     queries = [str(row["query"]) for row in server.query("SHOW CONTINUOUS QUERIES")]
-    assert MOST_BODY < len("".join(queries)) < MOST_ANSWER / 4
+    assert MAX_BODY < len("".join(queries)) < MAX_ANSWER / 4
 
 
 def test_the_query_for_victoriametrics_gives_the_same(tmp_path: Path) -> None:

@@ -95,7 +95,7 @@ def test_a_slow_reader_finally_gets_all(
     tmp_path: Path, version: ssl.TLSVersion, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Bytes that the socket does not accept are buffered and sent later; none is changed."""
-    monkeypatch.setattr(paho_client, "MOST_WAITING_BYTES", 16 << 20)  # for buffers that are large
+    monkeypatch.setattr(paho_client, "MAX_QUEUED_BYTES", 16 << 20)  # for buffers that are large
     reads = threading.Event()
 
     def act(secured: ssl.SSLSocket) -> None:

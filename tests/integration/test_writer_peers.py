@@ -469,6 +469,6 @@ def test_cutting_ends_a_hanging_request() -> None:
         thread.start()
         while not peer.requests:
             time.sleep(0.01)
-        made.cut()
+        made.abort()
         thread.join(30.0)
         assert_kept(outcomes[0], "")

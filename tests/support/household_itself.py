@@ -81,7 +81,7 @@ def _device(told: DeviceCount, time: int, up: int) -> DeviceReport:
         reconnects=up // (31 * HOUR),
         without_value=int(noise(f"{told.site} null", time, HOUR) > 0.93),
         devices=told.devices,
-        silent=told.silent,
+        not_responding=told.silent,
         missing=None if told.devices else {},
     )
 

@@ -100,9 +100,9 @@ def kitchen(name: str, time: float) -> float:
     """Return W of kettle, stove and oven, of people who are at home in the morning and evening."""
     hour, day = local_hour(time), local_day(time)
     watts = 0.0
-    wish = _bump(hour, 7.0, 0.9) + 0.5 * _bump(hour, 12.6, 0.7) + 0.7 * _bump(hour, 18.8, 1.4)
+    arguments = _bump(hour, 7.0, 0.9) + 0.5 * _bump(hour, 12.6, 0.7) + 0.7 * _bump(hour, 18.8, 1.4)
     slot = int(time // 180)
-    if share(f"{name} kettle", slot) < 0.3 * wish:
+    if share(f"{name} kettle", slot) < 0.3 * arguments:
         watts += 2_000.0
     begin = 18.1 + 0.9 * share(f"{name} supper", day)
     if begin < hour < begin + 0.75:

@@ -124,6 +124,6 @@ class SpoolDisk:
 
 
 def _content(directory: Path) -> tuple[list[bytes], list[tuple[bytes, str]]]:
-    with closing(DiskReader(directory, patience=0.0)) as reader:
+    with closing(DiskReader(directory, lock_timeout=0.0)) as reader:
         rejected = [(each.line, each.reason) for each in reader.rejected()]
         return list(reader.lines()), rejected

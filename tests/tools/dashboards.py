@@ -39,7 +39,7 @@ HOUSES = {
 SEVERAL = ("two_sites", "fleet")  # pictures of these show the rows below
 THEMES, WIDTHS = ("dark", "light"), (1600, 800, 400)
 LEAST_LETTERS = 9.5  # px; smaller ones are illegible at an arm's length
-MOST_BYTES = 300_000  # of a picture in docs/pictures
+MAX_BYTES = 300_000  # of a picture in docs/pictures
 COLOURS = 256  # of such a picture: enough for flat areas and thin letters
 NOON = 13 * 3600  # s of the day, UTC, at the end of such a picture: after a morning with sun
 SAID_INSTEAD = ("needs preset", "needs self_measurement", "run bat2influx setup-db")
@@ -120,14 +120,14 @@ def rendered(
 
 
 def small(png: bytes) -> bytes:
-    """Return a picture of COLOURS colours. Raises ValueError if it has more than MOST_BYTES."""
+    """Return a picture of COLOURS colours. Raises ValueError if it has more than MAX_BYTES."""
     from PIL import Image
 
     made = io.BytesIO()
     with Image.open(io.BytesIO(png)) as picture:
         picture.convert("RGB").quantize(COLOURS, dither=0).save(made, "PNG", optimize=True)
-    if len(made.getvalue()) > MOST_BYTES:
-        text = f"a picture of {len(made.getvalue()):,} bytes; {MOST_BYTES:,} are allowed"
+    if len(made.getvalue()) > MAX_BYTES:
+        text = f"a picture of {len(made.getvalue()):,} bytes; {MAX_BYTES:,} are allowed"
         raise ValueError(text)
     return made.getvalue()
 

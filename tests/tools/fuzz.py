@@ -36,7 +36,7 @@ Decode = Callable[[bytes], float | NoValue]
 
 WARM_UP = 20_000  # payloads before growth is measured, or a fifth of all if these are fewer
 MOST_BLOCKS = 1_000  # of Python's allocator; a thousandth of a block a payload would be 2,000
-MOST_BYTES = 8 << 20  # of resident memory; the C library's heap fragments a little
+MAX_BYTES = 8 << 20  # of resident memory; the C library's heap fragments a little
 SLOWEST = 50_000  # times the median; the largest payloads that are read take some 2,000
 KEPT_TIMES = 1 << 16
 # A document of this many brackets may be too deep: the limit depends on Python and on
@@ -235,7 +235,7 @@ def run(
     fuzzer.feed(count - warm_up, began + seconds)
     more_blocks, more_size = memory()
     blocks, size = more_blocks - blocks, more_size - size
-    if blocks > MOST_BLOCKS or size > MOST_BYTES:
+    if blocks > MOST_BLOCKS or size > MAX_BYTES:
         raise FaultError(
             f"{fuzzer.fed} payloads of seed {seed}: decode grows by {blocks:,} blocks,"
             f" {size:,} bytes"

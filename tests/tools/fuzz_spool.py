@@ -38,7 +38,7 @@ from bat2influx.delivery import disk_merge
 from bat2influx.delivery.disk_errors import DiskError, DiskFault
 from bat2influx.delivery.disk_queue import DiskQueue
 from bat2influx.delivery.disk_reader import DiskReader
-from bat2influx.delivery.disk_rows import REJECTED, WAITING, unpack
+from bat2influx.delivery.disk_rows import QUEUED, REJECTED, unpack
 from bat2influx.influx.outcome import RejectedLine
 from tests.support.spool_rows import padding, rejected_in, store_text
 
@@ -49,7 +49,7 @@ ENOUGH = 48  # bytes of a row that identify it
 LONGEST = 10.0  # s of CPU time for all steps with a file: others may use the machine too
 MOST_FAULTS = 8  # reported by the queue for one file
 NEVER = 10**9  # more rows than there are
-EXPECTED = {DiskFault.DAMAGED, DiskFault.SAVING}
+EXPECTED = {DiskFault.DAMAGED, DiskFault.SALVAGING}
 
 Files = dict[str, bytes]
 Homes = dict[bytes, frozenset[tuple[str, int]]]  # of a line: files and numbers of pages or frames
@@ -152,12 +152,12 @@ def good_spools(top: Path, *, deep: bool = True, version: int = 2) -> Iterator[G
             assert db
             waiting, rejected = (
                 [(row[2], unpack(row).lines) for row in db.execute(f"{what} ORDER BY number")]
-                for what in (WAITING, REJECTED)
+                for what in (QUEUED, REJECTED)
             )
             if version == 1:
                 take_back(db)
             if closed:
-                queue._file._leave_wal(db)
+                queue._file._exit_wal_mode(db)
             files = {each.name: each.read_bytes() for each in state.iterdir()}
             db.close()
             yield Good(state.name, files, homes(files, waiting), homes(files, rejected))
@@ -369,7 +369,7 @@ def use(state: Path) -> tuple[list[bytes], list[bytes], list[bytes], DiskQueue, 
             with suppress(DiskError):
                 look()
     told: list[DiskError] = []
-    queue = DiskQueue(state, 10**7, patience=0.0, linger=0.0)
+    queue = DiskQueue(state, 10**7, lock_timeout=0.0, linger=0.0)
     fresh = [line(NEVER + at) for at in range(40)]
 
     def until_done(call: Callable[[], object]) -> object:

@@ -133,7 +133,7 @@ for name in ("", *cli.COMMANDS):
         os._exit(0)
     os.wait()
 """
-SHARED = {"bridge_look", "configuration", "credentials", "output", "steps"}  # by several commands
+SHARED = {"bridge_check", "configuration", "credentials", "output", "steps"}  # by several commands
 SHARED |= {"file_changes", "ini_edit", "json_lines", "rejections", "spool_json"}
 
 
@@ -309,7 +309,7 @@ def tell(config, environment, *, as_json):
         print("told")
     return 69
 
-health.tell = tell
+health.report_health = tell
 sys.exit(cli.main(["health"]))
 """
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from bat2influx.clock import Clock
-from bat2influx.commands.check.overheard import Overheard
+from bat2influx.commands.check.received_messages import ReceivedMessages
 from bat2influx.commands.steps import NOTE, OK, Step
 from bat2influx.config.settings import Battery
 from bat2influx.daemon.stamp_clock import DIFFERS, difference_text
@@ -19,23 +19,23 @@ from bat2influx.reading import NS
 from bat2influx.venus import protocol
 
 WORTH_A_NOTE = 5 * NS  # a single heartbeat may be late
-BEATS_WITHIN = 10.0  # s; three heartbeats take 6 s
+HEARTBEATS_WITHIN = 10.0  # s; three heartbeats take 6 s
 
 LABEL = "clock"
 
 
 def clock_steps(
-    own: Clock, session: Session, overheard: Overheard, battery: Battery, config: str
+    own: Clock, session: Session, messages: ReceivedMessages, battery: Battery, config: str
 ) -> Iterator[Step]:
     """Yield the difference of both clocks, and which one timestamps follow.
 
-    `overheard` has what the device has published so far; `config` is the file to name in texts.
+    `messages` has what the device has published so far; `config` is the file to name in texts.
     """
     now = own.look()
     if not own.synchronised:
-        yield _not_synchronised(own, session, overheard, battery, config)
+        yield _not_synchronised(own, session, messages, battery, config)
         return
-    shown = overheard.shown
+    shown = messages.shown
     difference = 0 if shown is None else now.own_distance - shown
     if abs(difference) > WORTH_A_NOTE:
         text = f"this machine's clock is {difference_text(difference)} the device's; timestamps"
@@ -46,18 +46,18 @@ def clock_steps(
 
 
 def _not_synchronised(
-    own: Clock, session: Session, overheard: Overheard, battery: Battery, config: str
+    own: Clock, session: Session, messages: ReceivedMessages, battery: Battery, config: str
 ) -> Step:
     """Wait for heartbeats, and return the step about the difference they show."""
-    clock = overheard.clock
+    clock = messages.clock
     if clock.distance is None:
 
-        def see(message: Message) -> bool:
-            overheard.see(message)
+        def handle(message: Message) -> bool:
+            messages.process(message)
             return clock.distance is not None
 
-        session.publish(*protocol.keepalive(overheard.portal), checked=True)
-        session.until(see, BEATS_WITHIN)
+        session.publish(*protocol.keepalive(messages.portal), checked=True)
+        session.until(handle, HEARTBEATS_WITHIN)
     ours = "this machine's clock is not synchronised"
     difference = clock.difference(own.look())
     if difference is None:

@@ -10,11 +10,11 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from bat2influx.clock import Clock
-from bat2influx.commands import bridge_look
+from bat2influx.commands import bridge_check
 from bat2influx.commands.check.clock_steps import clock_steps
 from bat2influx.commands.check.field_steps import FirstValues, Value, field_step, left_out
 from bat2influx.commands.check.labels import wrong
-from bat2influx.commands.check.overheard import PRODUCT, Overheard
+from bat2influx.commands.check.received_messages import PRODUCT, ReceivedMessages
 from bat2influx.commands.discover import ini_lines
 from bat2influx.commands.steps import NOTE, OK, FieldStep, Step
 from bat2influx.config.settings import Battery
@@ -38,7 +38,7 @@ LEAVES_AFTER = 3.0  # s to wait for a sub-tree; firmware before 3.20 answers onl
 def no_device(session: Session, battery: Battery, config: str) -> Trouble:
     """Return why no device was found behind the broker."""
     prefix, address = battery.topic_prefix, battery.address
-    if elsewhere := bridge_look.prefixes_of(session, "" if battery.fleet else battery.serial):
+    if elsewhere := bridge_check.prefixes_of(session, "" if battery.fleet else battery.serial):
         return device_errors.other_prefix(address, prefix, elsewhere, config)
     if battery.fleet:
         return diagnosis.no_devices(address, prefix, config)
@@ -54,18 +54,18 @@ class Conversation:
         self._battery = battery
         self._config = config
         self._listed: set[str] = set()  # portal ids of retained messages
-        self._overheard = Overheard(battery.serial)
+        self._received = ReceivedMessages(battery.serial)
         self._answers = False  # whether the device is known to answer requests
         self._by_leaf = False  # whether only leaves are read, because sub-trees get no answer
         self._absent: set[str] = set()  # topics of instances that do not exist
-        self._discovery = Discovery(Wanted.of(battery), again_after=OLD_FIRMWARE, config=config)
+        self._discovery = Discovery(Wanted.of(battery), retry_interval=OLD_FIRMWARE, config=config)
 
     def portal(self) -> Iterator[Step]:
         """Find the portal id, or check the configured one."""
         discovery, connection = self._discovery, self._session.connection
         discovery.start(connection)
-        discovery.portals.doubt(connection)
-        known = self._find(lambda: discovery.portal is not None and not discovery.doubting)
+        discovery.portals.recheck(connection)
+        known = self._find(lambda: discovery.portal is not None and not discovery.rechecking)
         if lost := self._session.trouble:
             yield self._end(lost)
         elif discovery.portal is None:
@@ -83,7 +83,7 @@ class Conversation:
         """Find the instances, or check the configured ones."""
         discovery = self._discovery
         given = self._plan().places
-        discovery.doubt_instances(place for place in given if place[0] != SYSTEM)
+        discovery.recheck_instances(place for place in given if place[0] != SYSTEM)
         to_find = not discovery.done
         self._subscribe()
         self._find(self._all_found, SEARCH_WITHIN)
@@ -100,8 +100,8 @@ class Conversation:
         """Subscribe to all topics of the device, if the broker permits that."""
         portal = self._discovery.portal
         assert portal is not None
-        self._overheard = Overheard(portal)
-        self._session.connection.subscribe([f"N/{portal}/#"], may_be_refused=True)
+        self._received = ReceivedMessages(portal)
+        self._session.connection.subscribe([f"N/{portal}/#"], optional=True)
 
     def _all_found(self) -> bool:
         """Whether nothing more can arrive: a finished republish is complete."""
@@ -122,11 +122,11 @@ class Conversation:
         discovery = self._discovery
         if discovery.old is False:  # the requested republish has ended
             return True
-        if discovery.doubting or discovery.portal is None or self._session.trouble:
+        if discovery.rechecking or discovery.portal is None or self._session.trouble:
             return False
         found = [(service, n) for service, own in discovery.found.items() for n in own]
-        leaves = [f"{service}/{n}/{PRODUCT}" for service, n in (*found, *self._overheard.places)]
-        there = bridge_look.answering(self._session, {discovery.portal: leaves})
+        leaves = [f"{service}/{n}/{PRODUCT}" for service, n in (*found, *self._received.places)]
+        there = bridge_check.answering(self._session, {discovery.portal: leaves})
         self._by_leaf = bool(there)
         return self._by_leaf
 
@@ -134,20 +134,20 @@ class Conversation:
         address, portal = self._battery.address, self._discovery.portal
         prefix, listed = self._battery.topic_prefix, portal in self._listed
         assert portal is not None
-        if self._overheard.speaks:
+        if self._received.responds:
             return device_errors.questions_unanswered(address, portal, prefix, values=True)
         if not (listed or self._battery.vrm):
-            elsewhere = bridge_look.prefixes_of(self._session, portal)
+            elsewhere = bridge_check.prefixes_of(self._session, portal)
             if elsewhere:
                 return device_errors.other_prefix(address, prefix, elsewhere, self._config)
         if listed and prefix:
             return device_errors.questions_unanswered(address, portal, prefix, values=False)
         given = bool(self._battery.serial) and not listed
-        return device_errors.device_silent(address, portal, SEARCH_WITHIN, given=given)
+        return device_errors.device_not_responding(address, portal, SEARCH_WITHIN, given=given)
 
     def _places(self, plan: Plan) -> Iterator[Step]:
         """Yield which of the wanted services exist."""
-        discovery, address, there = self._discovery, self._battery.address, self._overheard.places
+        discovery, address, there = self._discovery, self._battery.address, self._received.places
         gone, missing = [], [*discovery.open]
         for place, topics in plan.places.items():
             service, instance = place
@@ -174,8 +174,8 @@ class Conversation:
 
     def _without_vebus(self) -> Iterator[Step]:
         """Yield the services of a system without an inverter, with the lines that read them."""
-        yield wrong(device_errors.no_vebus(self._battery.address, self._overheard.places))
-        if lines := ini_lines.live_fields(self._overheard.survey):
+        yield wrong(device_errors.no_vebus(self._battery.address, self._received.places))
+        if lines := ini_lines.live_fields(self._received.survey):
             yield Step(
                 NOTE, "[Fields]", "\n".join(("these lines read what the device has:", *lines))
             )
@@ -208,7 +208,7 @@ class Conversation:
 
     def clock(self) -> Iterator[Step]:
         """Compare the device's clock with this machine's."""
-        yield from clock_steps(Clock(), self._session, self._overheard, self._battery, self._config)
+        yield from clock_steps(Clock(), self._session, self._received, self._battery, self._config)
 
     def _read(self, requests: Sequence[Request], wanted: set[str]) -> Mapping[str, Value]:
         """Return the first value on each `wanted` topic; unanswered requests are sent by leaf."""
@@ -217,19 +217,19 @@ class Conversation:
             if wanted.intersection(request.answers):
                 self._session.publish(request.topic)
 
-        def see(message: Message) -> bool:
-            self._overheard.see(message)
+        def handle(message: Message) -> bool:
+            self._received.process(message)
             if not message.retain:
-                answers.see(message.topic, message.payload)
+                answers.process(message.topic, message.payload)
             return answers.complete
 
-        if not self._session.until(see, LEAVES_AFTER):
+        if not self._session.until(handle, LEAVES_AFTER):
             there = answers.values.keys()
             unanswered = [each for each in requests if there.isdisjoint(each.answers)]
             for request in (leaf for each in unanswered for leaf in each.leaves()):
                 if request not in requests and wanted.intersection(request.answers):
                     self._session.publish(request.topic)
-            self._session.until(see, ANSWERS_WITHIN - LEAVES_AFTER)
+            self._session.until(handle, ANSWERS_WITHIN - LEAVES_AFTER)
         return answers.values
 
     def _plan(self) -> Plan:
@@ -262,9 +262,11 @@ class Conversation:
         """Hand received messages to the discovery; return False, because they are never enough."""
         for message in self._session.connection.received():
             portal = protocol.portal_of(message.topic)
-            room = len(self._listed) < protocol.MOST_PORTALS or portal == self._discovery.portal
+            room = (
+                len(self._listed) < protocol.MAX_LISTED_PORTALS or portal == self._discovery.portal
+            )
             if portal and room and protocol.names_device(message.payload):
                 self._listed.add(portal)
-            self._overheard.see(message)
-            self._discovery.see(message.topic, message.payload, time.monotonic())
+            self._received.process(message)
+            self._discovery.process(message.topic, message.payload, time.monotonic())
         return False

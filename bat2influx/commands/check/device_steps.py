@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import closing
 
-from bat2influx.commands.check import fleet_look
+from bat2influx.commands.check import fleet_check
 from bat2influx.commands.check.clear_login import clear_login
 from bat2influx.commands.check.conversation import Conversation, no_device
 from bat2influx.commands.check.labels import wrong
@@ -43,7 +43,7 @@ def device_steps(battery: Battery, config: str) -> Iterator[Step]:
         )
         fleet = battery.fleet
         if fleet:
-            portals = fleet_look.fleet_portals(session)
+            portals = fleet_check.fleet_portals(session)
             if not portals:
                 yield wrong(session.trouble or no_device(session, battery, config))
                 return

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from bat2influx.commands.check.database_steps import database_steps
 from bat2influx.commands.check.device_steps import device_steps
 from bat2influx.commands.check.json_steps import JsonSteps
-from bat2influx.commands.credentials import unseen_secrets
+from bat2influx.commands.credentials import unreadable_secrets
 from bat2influx.commands.steps import NOTE, OK, WRONG, Printer, Step
 from bat2influx.config.settings import Settings
 from bat2influx.device.discovery import UndecidedError
@@ -28,7 +28,7 @@ def check(
     """
     show = as_json or Printer(sys.stdout, environment)
     show(Step(OK, "file", str(settings.path)))
-    for hint in unseen_secrets(settings, environment):
+    for hint in unreadable_secrets(settings, environment):
         show(Step(NOTE, "secrets", hint))
     for note in settings.notes:
         show(Step(NOTE, "token", note))

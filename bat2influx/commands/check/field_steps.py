@@ -29,7 +29,7 @@ class FirstValues:
         self.values: dict[str, Value] = {}
         self._wanted = frozenset(wanted)
 
-    def see(self, topic: str, payload: bytes) -> None:
+    def process(self, topic: str, payload: bytes) -> None:
         """Take a message into account, whatever its topic."""
         if topic in self._wanted and topic not in self.values:
             self.values[topic] = protocol.decode(payload)
@@ -56,8 +56,8 @@ def field_step(address: str, name: str, path: str, value: Value | None, *, optio
     if value in (NoValue.NULL, NoValue.EMPTY_LIST):
         if optional:
             return Step(NOTE, name, f"has no value (null) at present ({path})")
-        return Step(NOTE, name, device_errors.fields_void(address, [field]).what)
-    return wrong(device_errors.fields_odd(address, [field], value.value), name)
+        return Step(NOTE, name, device_errors.fields_null(address, [field]).what)
+    return wrong(device_errors.fields_not_numeric(address, [field], value.value), name)
 
 
 def left_out(plan: Plan, fields: Iterable[Field]) -> Iterator[Step]:

@@ -29,7 +29,7 @@ from bat2influx.net import resolver
 RESOLVING = 5.0  # s, for the address in the ini file
 MAX_DEVICES = 16
 
-_NOBODY = """\
+_NO_DEVICES = """\
 no Venus device has answered the search. Possible reasons:
 - the device is off, or in another network or VLAN, which the search does not reach;
 - a firewall on this machine blocks the answers: allow UDP from the device to high ports;
@@ -107,8 +107,8 @@ def discover(
     for each in targets:
         complain(f"connecting to {each}")
         own = own_of(each, batteries)
-        tell = problems_of(each.host)
-        inquiry = Inquiry(each, own, config=str(config), everything=everything, say=tell)
+        report = problems_of(each.host)
+        inquiry = Inquiry(each, own, config=str(config), everything=everything, say=report)
         outcomes.append(inquiry.make())
     if writing:
         pairs = zip(targets, outcomes, strict=True)
@@ -142,17 +142,17 @@ def _batteries(load: Callable[[], Settings]) -> tuple[Battery, ...]:
         return ()
 
 
-def _search(tell: Callable[[str], None]) -> Sequence[FoundDevice]:
+def _search(report: Callable[[str], None]) -> Sequence[FoundDevice]:
     out_of = lan_search.interfaces()
     if not out_of:
-        tell("no network interface is up; the search is not possible")
+        report("no network interface is up; the search is not possible")
         return ()
     complain(f"searching on {', '.join(map(str, out_of))} for {lan_search.LISTENING:g} s")
-    found = lan_search.find_devices(out_of, tell)
+    found = lan_search.find_devices(out_of, report)
     if not found:
-        tell(_NOBODY)
+        report(_NO_DEVICES)
     if len(found) > MAX_DEVICES:
-        tell(f"{len(found)} devices have answered; only {MAX_DEVICES} of them are queried")
+        report(f"{len(found)} devices have answered; only {MAX_DEVICES} of them are queried")
     return found[:MAX_DEVICES]
 
 

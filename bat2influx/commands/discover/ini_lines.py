@@ -199,11 +199,11 @@ def _formatted(head: str, rows: Sequence[Row]) -> list[str]:
     names = [row.name if row.live else f"# {row.name}" for row in rows]
     wide, leaf_wide = width(iter(names)), width(row.leaf for row in rows)
     lines = ["", head]
-    told = False
+    commented = False
     for name, row in zip(names, rows, strict=True):
-        if not row.wanted and not told:
+        if not row.wanted and not commented:
             lines.append("# other values; each is read once a second if you remove its #")
-            told = True
+            commented = True
         lines.append(f"{name:<{wide}} = {row.leaf:<{leaf_wide}}  # {row.comment}")
     return lines
 

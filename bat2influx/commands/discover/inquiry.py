@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 
-from bat2influx.commands import bridge_look
+from bat2influx.commands import bridge_check
 from bat2influx.commands.discover import device_lines, ini_lines
 from bat2influx.commands.discover.device_lines import DeviceState, Way
 from bat2influx.commands.discover.ini_lines import Reached
@@ -97,7 +97,7 @@ class Inquiry:
         self._everything = everything
         self._say = say
         self._listed = False  # whether the broker retains the serial number of a device
-        self._moved = False  # whether another prefix than the given one is asked
+        self._prefix_changed = False  # whether another prefix than the given one is asked
 
     def make(self) -> InquiryResult:
         """Query the host, and return the result."""
@@ -106,7 +106,7 @@ class Inquiry:
             with closing(Session(endpoint)) as session:
                 trouble = session.open()
                 if trouble is None:
-                    return self._look(session)
+                    return self._query_devices(session)
             if trouble.cause in ("login", "vrm login"):
                 refused = session
             elif not refused:
@@ -126,18 +126,20 @@ class Inquiry:
             yield Endpoint(host, port or MQTT_PORT, USER, "", self._config)
         # Any certificate is accepted, because no password is sent.
         unusual = own.port if own and own.port != MQTT_PORT else None
-        anybody = Tls(trust_any=True)
-        yield Endpoint(host, port or unusual or MQTT_TLS_PORT, USER, "", self._config, anybody)
+        any_certificate = Tls(trust_any=True)
+        yield Endpoint(
+            host, port or unusual or MQTT_TLS_PORT, USER, "", self._config, any_certificate
+        )
 
-    def _look(self, session: Session) -> InquiryResult:
+    def _query_devices(self, session: Session) -> InquiryResult:
         """Query the devices behind a broker that has accepted the login."""
         portals = self._portals(session)
         surveys = self._surveys(session, portals)
         if session.trouble:
             self._say(plain(session.trouble.text, 400))
         elif not self._listed and not any(survey.numbers for survey in surveys):
-            if (elsewhere := self._elsewhere(session)) is not None:
-                return elsewhere
+            if (other_result := self._query_other_prefix(session)) is not None:
+                return other_result
             if not portals:
                 what = f"no device has published its portal id at {self._target}"
                 self._say(f"{what}; check that it is a Venus device")
@@ -155,34 +157,34 @@ class Inquiry:
             records.append(device_lines.without_survey(state, way, known))
         return InquiryResult(tuple(blocks), bool(blocks), tuple(records))
 
-    def _elsewhere(self, session: Session) -> InquiryResult | None:
+    def _query_other_prefix(self, session: Session) -> InquiryResult | None:
         """Query below another prefix, if it has devices; else return None."""
         own, prefix = self._own, session.endpoint.prefix
         if own and own.vrm:
             return None
         serial = own.serial if own and not own.fleet else ""
-        prefixes = bridge_look.prefixes_of(session, serial) if not self._moved else ()
+        prefixes = bridge_check.prefixes_of(session, serial) if not self._prefix_changed else ()
         if not prefixes:
             return None
         host = str(self._target)
         self._say(device_errors.other_prefix(host, prefix, prefixes, self._config).text)
-        self._moved = True  # one other prefix is queried, and no third
+        self._prefix_changed = True  # one other prefix is queried, and no third
         with closing(Session(session.endpoint._replace(prefix=prefixes[0]))) as other:
-            return None if other.open() else self._look(other)
+            return None if other.open() else self._query_devices(other)
 
     def _portals(self, session: Session) -> Sequence[str]:
         """Return the portal ids behind a broker: those it lists, else one known from elsewhere."""
         found: set[str] = set()
 
-        def see(message: Message) -> bool:
+        def handle(message: Message) -> bool:
             portal = protocol.portal_of(message.topic)
-            room = len(found) < protocol.MOST_PORTALS
+            room = len(found) < protocol.MAX_LISTED_PORTALS
             if portal and room and protocol.names_device(message.payload):
                 found.add(portal)
             return bool(found)
 
-        if not session.subscribe([protocol.PORTALS]) and session.until(see, PORTALS_WITHIN):
-            session.until(lambda message: see(message) and False, OTHERS_WITHIN)
+        if not session.subscribe([protocol.PORTALS]) and session.until(handle, PORTALS_WITHIN):
+            session.until(lambda message: handle(message) and False, OTHERS_WITHIN)
         if len(found) > MAX_PORTALS:
             what = f"{len(found)} devices are at {self._target}"
             self._say(f"{what}; only {MAX_PORTALS} of them are queried")
@@ -196,54 +198,58 @@ class Inquiry:
         surveys = {portal: Survey(portal, secrets.token_hex(4)) for portal in portals}
         if not surveys or session.trouble or session.subscribe(f"N/{each}/#" for each in surveys):
             return ()
-        speaking: set[str] = set()  # portal ids
+        responding: set[str] = set()  # portal ids
         for portal, survey in surveys.items():
             session.publish(*protocol.keepalive(portal, echo=survey.echo))
-        self._collect(session, surveys, speaking)
-        unheard = [
+        self._collect(session, surveys, responding)
+        unanswered = [
             portal for portal, survey in surveys.items() if not survey.known and not survey.complete
         ]
-        for portal in unheard:  # firmware before 3.20 does not understand the other keepalive
+        for portal in unanswered:  # firmware before 3.20 does not understand the other keepalive
             session.publish(*protocol.old_keepalive(portal))
-        if unheard:
-            self._collect(session, surveys, speaking)
-        self._judge(session, surveys, speaking)
+        if unanswered:
+            self._collect(session, surveys, responding)
+        self._report_incomplete(session, surveys, responding)
         return tuple(surveys.values())
 
-    def _collect(self, session: Session, surveys: Mapping[str, Survey], speaking: set[str]) -> None:
+    def _collect(
+        self, session: Session, surveys: Mapping[str, Survey], responding: set[str]
+    ) -> None:
         """Take messages until every republish has ended, or nothing new arrives."""
 
         def known() -> int:
             return sum(survey.known for survey in surveys.values())
 
-        def see(message: Message) -> bool:
+        def handle(message: Message) -> bool:
             portal = message.topic.removeprefix("N/").partition("/")[0]
             if survey := surveys.get(portal):
-                survey.see(message.topic, message.payload)
+                survey.process(message.topic, message.payload)
                 if not message.retain:
-                    speaking.add(portal)
+                    responding.add(portal)
             return all(survey.complete for survey in surveys.values())
 
         before = known()
         deadline = time.monotonic() + REPUBLISH_WITHIN
-        session.until(lambda message: see(message) or known() > before, FIRST_WITHIN)
+        session.until(lambda message: handle(message) or known() > before, FIRST_WITHIN)
         while known() > before and time.monotonic() < deadline and not session.trouble:
             before = known()
-            if all(survey.complete for survey in surveys.values()) or session.until(see, QUIET):
+            if all(survey.complete for survey in surveys.values()) or session.until(handle, QUIET):
                 break
 
-    def _judge(self, session: Session, surveys: Mapping[str, Survey], speaking: set[str]) -> None:
+    def _report_incomplete(
+        self, session: Session, surveys: Mapping[str, Survey], responding: set[str]
+    ) -> None:
         """Report which devices have not published everything, and why."""
         leaves = {
             portal: [f"{place}/ProductId" for place in survey.places()]
             for portal, survey in surveys.items()
             if not survey.complete
         }
-        answering = set() if session.trouble else bridge_look.answering(session, leaves)
+        answering = set() if session.trouble else bridge_check.answering(session, leaves)
         host, prefix = str(self._target), session.endpoint.prefix
         for portal, survey in surveys.items():
             device = f"device {portal} at {host}"
-            one_way = portal in speaking - answering and not (survey.complete or session.trouble)
+            one_way = portal in responding - answering and not (survey.complete or session.trouble)
             if one_way or (prefix and self._listed and not survey.numbers):
                 why = device_errors.questions_unanswered(host, portal, prefix, values=one_way)
                 self._say(why.text)

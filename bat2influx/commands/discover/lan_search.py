@@ -23,7 +23,7 @@ from io import BufferedIOBase
 
 from bat2influx.commands.discover import ssdp
 from bat2influx.commands.discover.ssdp import Description, DescriptionUrl, SearchResponse
-from bat2influx.net.deadline import cut_after
+from bat2influx.net.deadline import shutdown_after
 from bat2influx.printable import plain
 
 SENT_AT = (0.0, 0.5, 1.0)  # s; UDP gets lost, so that each search is sent three times
@@ -244,7 +244,7 @@ def fetch(place: DescriptionUrl, seconds: float = FETCHING) -> bytes:
     begin = time.monotonic()
     try:
         connection.connect()
-        with cut_after(connection.sock, begin + seconds - time.monotonic()) as over:
+        with shutdown_after(connection.sock, begin + seconds - time.monotonic()) as over:
             try:
                 connection.request("GET", place.path, headers={"Connection": "close"})
                 response = connection.getresponse()

@@ -42,7 +42,7 @@ class ServiceInstance(NamedTuple):
 class Survey:
     """What the device `portal` has published so far.
 
-    Hand every message to `see`; `complete` turns true at the end of the republish that was
+    Hand every message to `process`; `complete` turns true at the end of the republish that was
     requested with `echo`. `numbers` are by place and path.
     """
 
@@ -60,9 +60,9 @@ class Survey:
         """Whether the republish has ended."""
         return self._end.complete
 
-    def see(self, topic: str, payload: bytes) -> None:
+    def process(self, topic: str, payload: bytes) -> None:
         """Take a message into account, whatever its topic."""
-        self._end.see(topic, payload)
+        self._end.process(topic, payload)
         mine, _, leaf = topic.partition(f"N/{self.portal}/")
         match = _LEAF.match(leaf) if not mine else None
         if match is None or len(match[3]) > MAX_PATH or int(match[2]) > 65_535:

@@ -63,7 +63,7 @@ def register(parser: argparse.ArgumentParser) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class Arguments:
     """The arguments of the command."""
 
     host: str | None
@@ -74,51 +74,56 @@ class Wish:
 
 
 def _run(options: argparse.Namespace) -> int:
-    wish = Wish(options.host, options.config, options.password, options.write, options.yes)
-    return pair(wish, partial(configuration.read, options.config), os.environ)
+    arguments = Arguments(
+        options.host, options.config, options.password, options.write, options.yes
+    )
+    return pair(arguments, partial(configuration.read, options.config), os.environ)
 
 
-def pair(wish: Wish, load: Callable[[], Settings], environment: Mapping[str, str]) -> int:
+def pair(arguments: Arguments, load: Callable[[], Settings], environment: Mapping[str, str]) -> int:
     """Pair with a device; print the result, and return the exit code.
 
     `load` reads the ini file, and may raise ConfigError.
     """
     try:
-        host, port = (None, None) if wish.host is None else checks.host_and_port(wish.host)
+        given = arguments.host
+        host, port = (None, None) if given is None else checks.host_and_port(given)
     except ValueError as error:
         complain(f"bat2influx pair: {error}")
         return os.EX_USAGE
     try:
-        batteries = _batteries(wish, load)
+        batteries = _batteries(arguments, load)
         battery = chosen(batteries, host)
-        place = Place(wish.config, battery.name if battery else "")
+        place = Place(arguments.config, battery.name if battery else "")
         same = battery if battery and (host is None or ini_edit.is_at(battery, host)) else None
-        if same and same.tls and same.tls.ca_file and not wish.yes:
+        if same and same.tls and same.tls.ca_file and not arguments.yes:
             what = "trusts the device by ca_file, but pairing pins the certificate it shows now"
             raise ConfigError([f"{same.section} {what}; --yes continues"])
-        target = _target(wish, place, same, host, port)
+        target = _target(arguments, place, same, host, port)
         likely = Login(
             target.host,
             target.mqtt_port,
             target.pinned or _NO_FINGERPRINT,
             Token(f"token/{ROLE}/{target.client}", ""),
         )
-        in_the_way = [*placing.obstacles(place, likely, confirmed=wish.yes)] if wish.write else []
+        obstacles_found: list[str] = []
+        if arguments.write:
+            obstacles_found += placing.obstacles(place, likely, confirmed=arguments.yes)
     except ConfigError as error:
         configuration.complain(error.problems)
         return os.EX_CONFIG
     except ChangeError as error:
-        in_the_way = [str(error)]
-    if in_the_way:
-        for text in in_the_way:
+        obstacles_found = [str(error)]
+    if obstacles_found:
+        for text in obstacles_found:
             complain(text)
         return os.EX_CONFIG
-    password = partial(password_of, target.host, environment) if wish.password else None
+    password = partial(password_of, target.host, environment) if arguments.password else None
     conversation = Conversation(target, password, say=complain, countdown=Countdown(sys.stderr))
     if not conversation.run() or conversation.token is None:
         return os.EX_UNAVAILABLE
     login = Login(target.host, target.mqtt_port, conversation.fingerprint, conversation.token)
-    return _hand_over(wish, place, login)
+    return _deliver_login(arguments, place, login)
 
 
 def chosen(batteries: Sequence[Battery], host: str | None) -> Battery | None:
@@ -137,13 +142,13 @@ def chosen(batteries: Sequence[Battery], host: str | None) -> Battery | None:
 
 
 def _target(
-    wish: Wish, place: Place, same: Battery | None, host: str | None, port: int | None
+    arguments: Arguments, place: Place, same: Battery | None, host: str | None, port: int | None
 ) -> Target:
     """Return the device to pair with; `same` is the section of the file for that host."""
     return Target(
         host=same.address if same else host or USUAL_HOST,  # as the file spells it
         client=name_of_client(socket.gethostname(), machine_id(), place.unit),
-        config=str(wish.config),
+        config=str(arguments.config),
         https_port=port or HTTPS_PORT,
         mqtt_port=same.port if same and same.tls else MQTT_TLS_PORT,
         pinned=same.tls.fingerprint if same and same.tls else "",
@@ -180,7 +185,7 @@ def machine_id(path: Path = _MACHINE) -> bytes:
         return os.urandom(16)
 
 
-def _batteries(wish: Wish, load: Callable[[], Settings]) -> Sequence[Battery]:
+def _batteries(arguments: Arguments, load: Callable[[], Settings]) -> Sequence[Battery]:
     """Return the sections of the file, none if there is no file. Raises ConfigError for a bad file.
 
     The file may have the device's fingerprint, without which another machine could get the
@@ -189,21 +194,21 @@ def _batteries(wish: Wish, load: Callable[[], Settings]) -> Sequence[Battery]:
     try:
         return load().batteries
     except ConfigError:
-        if not ini_edit.is_missing(wish.config):
+        if not ini_edit.is_missing(arguments.config):
             raise
         return ()
 
 
-def _hand_over(wish: Wish, place: Place, login: Login) -> int:
+def _deliver_login(arguments: Arguments, place: Place, login: Login) -> int:
     """Write or print the login."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(encoding="utf-8")  # as the ini file is
-    if not wish.write:
-        complain(f"{login.address} accepted the login; these lines are for {wish.config}:")
+    if not arguments.write:
+        complain(f"{login.address} accepted the login; these lines are for {arguments.config}:")
         say("\n".join(placing.lines(place, login)))
         return os.EX_OK
     try:
-        shown = placing.write(place, login, confirmed=wish.yes)
+        shown = placing.write(place, login, confirmed=arguments.yes)
     except (ChangeError, UnconfirmedError) as error:
         problems: Sequence[str] = [str(error)]
     except ConfigError as error:

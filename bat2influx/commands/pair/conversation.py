@@ -68,14 +68,14 @@ class Conversation:
         self._clock = clock
         self._sleep = sleep
         self._end = 0.0  # of the current wait
-        self._said = ""  # by the device, in its latest refusal
+        self._refusal_text = ""  # by the device, in its latest refusal
         self._unanswered = ""  # why the latest request had no answer
         self._why = ""  # why it has failed, for people
         self._actions: dict[Action, Callable[[], Event | None]] = {
             Action.READ_CERTIFICATE: self._read_certificate,
             Action.SHOW_CERTIFICATE: self._show_certificate,
             Action.CHOOSE: self._choose,
-            Action.SAY_WHAT_TO_PRESS: self._say_what_to_press,
+            Action.SHOW_INSTRUCTIONS: self._show_instructions,
             Action.ASK: self._ask,
             Action.REST: self._rest,
             Action.LOG_IN: self._log_in,
@@ -100,8 +100,10 @@ class Conversation:
 
     def _read_certificate(self) -> Event:
         target = self._target
-        anyone = Tls(trust_any=True)
-        session = Session(Endpoint(target.host, target.https_port, "", "", target.config, anyone))
+        any_certificate = Tls(trust_any=True)
+        session = Session(
+            Endpoint(target.host, target.https_port, "", "", target.config, any_certificate)
+        )
         link = session.connect()
         if isinstance(link, Trouble):
             self._why = link.text
@@ -130,8 +132,8 @@ class Conversation:
         self._why = texts.no_password()
         return Event.NO_PASSWORD
 
-    def _say_what_to_press(self) -> None:
-        self._say(texts.what_to_press(self._target.host))
+    def _show_instructions(self) -> None:
+        self._say(texts.pairing_instructions(self._target.host))
         self._end = self._clock() + PAIRING_MODE
 
     def _ask(self) -> Event:
@@ -161,15 +163,15 @@ class Conversation:
             return Event.TOKEN
         self._why = texts.refused(target.host, found, with_password=bool(password))
         if found.why is Refusal.CLOSED:
-            self._quote(found.said)
+            self._quote(found.refusal_text)
             return Event.CLOSED
         return Event.NOT_READY if found.why is Refusal.STARTING else Event.REFUSED
 
     def _rest(self) -> Event:
         event = self._rest_for(ASK_EACH, count_down=True)
         if event is Event.TIME_UP:
-            said, host = self._said, self._target.host
-            self._why = texts.time_up(host, PAIRING_MODE, said, self._unanswered)
+            refusal_text, host = self._refusal_text, self._target.host
+            self._why = texts.time_up(host, PAIRING_MODE, refusal_text, self._unanswered)
         return event
 
     def _log_in(self) -> Event:
@@ -205,12 +207,12 @@ class Conversation:
             self._sleep(min(left, _SECOND))
         return Event.TIME_UP if self._clock() >= self._end else Event.REST_OVER
 
-    def _quote(self, said: str) -> None:
+    def _quote(self, refusal_text: str) -> None:
         """Report the device's own reason, if it is new."""
-        if said and said != self._said and not self._password:
+        if refusal_text and refusal_text != self._refusal_text and not self._password:
             self._countdown.clear()
-            self._say(f'{self._target.host} answers: "{said}"')
-        self._said = said
+            self._say(f'{self._target.host} answers: "{refusal_text}"')
+        self._refusal_text = refusal_text
 
     def _other_certificate(self, shown: str) -> None:
         target = self._target

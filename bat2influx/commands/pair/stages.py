@@ -57,7 +57,7 @@ class Action(Enum):
     READ_CERTIFICATE = auto()
     SHOW_CERTIFICATE = auto()
     CHOOSE = auto()
-    SAY_WHAT_TO_PRESS = auto()
+    SHOW_INSTRUCTIONS = auto()
     ASK = auto()
     REST = auto()  # until the next request, or the time limit
     LOG_IN = auto()
@@ -80,7 +80,7 @@ TABLE: dict[tuple[Stage, Event], Step] = {
     (Stage.READING, Event.OTHER_CERTIFICATE): _FAILED,
     (Stage.CHOOSING, Event.PAIRING_MODE): (
         Stage.ASKING,
-        (Action.SAY_WHAT_TO_PRESS, Action.ASK),
+        (Action.SHOW_INSTRUCTIONS, Action.ASK),
     ),
     (Stage.CHOOSING, Event.PASSWORD): (Stage.ASKING_ONCE, (Action.ASK,)),
     (Stage.CHOOSING, Event.NO_PASSWORD): _FAILED,

@@ -1,6 +1,6 @@
 """The messages of a pairing: each says what is wrong, and what to do. No secret is in one.
 
-`host` is the device as given, `said` its own reason, printable, or ''.
+`host` is the device as given, `refusal_text` its own reason, printable, or ''.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ def certificate(host: str, fingerprint: str, *, pinned: bool) -> str:
     )
 
 
-def what_to_press(host: str) -> str:
+def pairing_instructions(host: str) -> str:
     """Return what a person has to do at the device."""
     return (
         f"Switch on the pairing mode of {host} now: on its screen or in its remote console\n"
@@ -28,44 +28,45 @@ def what_to_press(host: str) -> str:
     )
 
 
-def time_up(host: str, seconds: float, said: str, unanswered: str) -> str:
+def time_up(host: str, seconds: float, refusal_text: str, unanswered: str) -> str:
     """Pairing mode was not switched on. `unanswered` is why the last request had no answer."""
     minutes = f"{seconds / 60:g} min"
     if unanswered:
         return f"{host} issued no token in {minutes}, and at last {_no_answer(unanswered)}"
     return (
-        f"{host} issued no token in {minutes}{_aside(said)}; run the command again and, while it"
-        f" waits, switch on pairing mode ({_SETTINGS}), or use --password. A device without"
-        f" pairing mode needs Venus OS {SINCE} or later"
+        f"{host} issued no token in {minutes}{_in_parentheses(refusal_text)}; run the command again"
+        f" and, while it waits, switch on pairing mode ({_SETTINGS}), or use --password. A"
+        f" device without pairing mode needs Venus OS {SINCE} or later"
     )
 
 
 def refused(host: str, refusal: Refused, *, with_password: bool) -> str:
     """The device has rejected the request, and a retry would not help."""
-    aside = _aside(refusal.said)
+    quoted = _in_parentheses(refusal.refusal_text)
     match refusal.why:
         case Refusal.CLOSED if with_password:
             return (
-                f"{host} rejects the password{aside}; use that of its security profile"
+                f"{host} rejects the password{quoted}; use that of its security profile"
                 f" ({_SETTINGS}), or pairing mode, without --password"
             )
         case Refusal.UNKNOWN:
             return (
-                f"{host} has no pairing (status {refusal.status}{_more(refusal.said)}); update it"
-                f" to Venus OS {SINCE} or later, or check that the address is the device's"
+                f"{host} has no pairing (status {refusal.status}{_more(refusal.refusal_text)});"
+                f" update it to Venus OS {SINCE} or later, or check that the address is the"
+                " device's"
             )
         case Refusal.TOO_OFTEN:
             return (
-                f"{host} received too many requests{aside}; wait for some minutes, then try again"
+                f"{host} received too many requests{quoted}; wait for some minutes, then try again"
             )
         case Refusal.STARTING:
             return (
-                f"{host} is not ready (status {refusal.status}{_more(refusal.said)}); it may be"
-                " starting: try again in two minutes"
+                f"{host} is not ready (status {refusal.status}{_more(refusal.refusal_text)}); it"
+                " may be starting: try again in two minutes"
             )
     return (
         f"{host} sent an unexpected answer (status {refusal.status}"
-        f"{_more(refusal.said)}); check that the address is the device's"
+        f"{_more(refusal.refusal_text)}); check that the address is the device's"
     )
 
 
@@ -132,9 +133,9 @@ def _no_answer(why: str) -> str:
     return f"did not answer ({why})"
 
 
-def _aside(said: str) -> str:
-    return f' ("{said}")' if said else ""
+def _in_parentheses(refusal_text: str) -> str:
+    return f' ("{refusal_text}")' if refusal_text else ""
 
 
-def _more(said: str) -> str:
-    return f', "{said}"' if said else ""
+def _more(refusal_text: str) -> str:
+    return f', "{refusal_text}"' if refusal_text else ""

@@ -14,7 +14,7 @@ from bat2influx.commands.setup_db.downsampling import LEAST_DOWNSAMPLED, LEAST_R
 from bat2influx.commands.setup_db.other_databases import elsewhere
 from bat2influx.commands.setup_db.setup import setup_db
 from bat2influx.commands.setup_db.statements import (
-    MOST_ANSWER,
+    MAX_ANSWER,
     StatementRunner,
     UnansweredError,
 )
@@ -124,9 +124,9 @@ def set_up_database(
             return _fail(str(error), os.EX_CONFIG)
         influx = influx._replace(user=admin, password=password, token="")
     mask = mask_of(influx, settings.influx)  # the statements have the password of the file
-    http = HttpClient(influx, config, STATEMENT_DEADLINE, mask, MOST_ANSWER)
+    http = HttpClient(influx, config, STATEMENT_DEADLINE, mask, MAX_ANSWER)
     diagnosis = Diagnosis(influx, config, mask)
-    if why := Identity(http, diagnosis).find_out():
+    if why := Identity(http, diagnosis).detect():
         return _fail(why.what, os.EX_UNAVAILABLE)
     dialect = http.server.dialect
     if dialect not in (None, Dialect.INFLUXDB1):

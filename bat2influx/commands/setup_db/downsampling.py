@@ -137,7 +137,7 @@ def means_and_lasts(batteries: Iterable[Battery]) -> tuple[list[str], list[str]]
     return [name for name in fields if name not in last], last
 
 
-def told_apart(battery: Battery) -> tuple[Field, ...]:
+def named_by_instance(battery: Battery) -> tuple[Field, ...]:
     """Return the fields whose stored names end in an instance (device/plan.py)."""
     own = (f for f in battery.fields if f.instance is None and f.service != SYSTEM)
     return tuple(field for field in own if battery.instances_of(field.service) == "name")
@@ -153,7 +153,7 @@ def as_stored(battery: Battery, stored: Iterable[str]) -> tuple[Field, ...]:
     for stem, _, number in (each.rpartition("_") for each in stored):
         if stem and number.isascii() and number.isdigit():
             numbers.setdefault(stem, set()).add(int(number))
-    apart = {*told_apart(battery)}
+    apart = {*named_by_instance(battery)}
     made: list[Field] = []
     for field in battery.fields:
         if field not in apart:

@@ -22,7 +22,7 @@ from bat2influx.commands.setup_db.downsampling import (
     LOOKS_BACK,
     Retention,
     means_and_lasts,
-    told_apart,
+    named_by_instance,
 )
 from bat2influx.config.settings import Settings
 from bat2influx.influx.dialects import Dialect, database_of_3
@@ -48,7 +48,7 @@ def elsewhere(
 
 def _names(settings: Settings) -> Iterator[str]:
     """Yield a note about names that only the device knows in full."""
-    apart = [field.name for battery in settings.batteries for field in told_apart(battery)]
+    apart = [field.name for battery in settings.batteries for field in named_by_instance(battery)]
     if apart:
         yield "With instances = name the names of fields end in an instance, left out here. Write"
         yield f"every name as it is stored, as in {apart[0]}_275."
@@ -86,8 +86,8 @@ def _influxdb3(settings: Settings, wanted: Retention, *, change: bool) -> Iterat
     )
     for database, seconds in databases.items():
         period = "none" if seconds == FOREVER else duration(seconds)
-        told = f"update database --database {quote(database)} --retention-period {period}"
-        yield f"{'' if change else '# '}influxdb3 {told}"
+        message = f"update database --database {quote(database)} --retention-period {period}"
+        yield f"{'' if change else '# '}influxdb3 {message}"
     yield ""
     yield from _downsampling(settings, raw)
 

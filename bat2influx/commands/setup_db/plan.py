@@ -27,12 +27,12 @@ from bat2influx.commands.setup_db.downsampling import (
     continuous_query,
     difference,
     fill,
-    told_apart,
+    named_by_instance,
 )
 from bat2influx.commands.steps import NOTE, OK, Step
 from bat2influx.config.settings import Settings
 from bat2influx.influx import influxql
-from bat2influx.influx.influxql import DAY, FOREVER, HOUR, Statement, for_people
+from bat2influx.influx.influxql import DAY, FOREVER, HOUR, Statement, readable_duration
 
 RAW = "raw"  # the policy of raw values, by default
 
@@ -143,7 +143,8 @@ class _SetupPlan:
     def _raw(self) -> Iterator[Task]:
         db, policy, kept = self._influx.db, self._source.policy, self._wanted.raw
         if not self._found.database:
-            text = f"{db!r} created; raw values are in policy {policy!r}, kept {for_people(kept)}"
+            text = f"{db!r} created; raw values are in policy {policy!r},"
+            text += f" kept {readable_duration(kept)}"
             yield Task(Step(OK, "database", text), (influxql.create_database(db, policy, kept),))
             return
         yield Task(Step(OK, "database", f"{db!r} exists"))
@@ -173,17 +174,18 @@ class _SetupPlan:
         self, label: str, policy: str, kept: int, *, shard: int = 0, default: bool = False
     ) -> Task:
         db, there = self._influx.db, self._found.policies.get(policy)
-        long = for_people(kept)
+        long = readable_duration(kept)
         if there is None:
             made = influxql.create_policy(db, policy, kept, shard=shard, default=default)
             return Task(Step(OK, label, f"policy {policy!r} created, kept {long}"), (made,))
         if there.kept == kept:
             return Task(Step(OK, label, f"policy {policy!r} exists, kept {long}"))
         if not self._change:
-            text = f"policy {policy!r} unchanged, kept {for_people(there.kept)} and not {long}"
+            now = readable_duration(there.kept)
+            text = f"policy {policy!r} unchanged, kept {now} and not {long}"
             return Task(Step(NOTE, label, f"{text}; --change alters it"))
         shard = _shard_within(kept) if kept != FOREVER and there.shard > kept else 0
-        text = f"policy {policy!r} altered, kept {long} instead of {for_people(there.kept)}"
+        text = f"policy {policy!r} altered, kept {long} instead of {readable_duration(there.kept)}"
         text += self._lost(kept) if label == "raw" else ""
         return Task(Step(OK, label, text), (influxql.alter_policy(db, policy, kept, shard=shard),))
 
@@ -196,7 +198,7 @@ class _SetupPlan:
 
     def _instances(self) -> Iterator[Task]:
         """Report which instances are downsampled, if only the device knows them."""
-        if not any(map(told_apart, self._batteries)):
+        if not any(map(named_by_instance, self._batteries)):
             return
         known: dict[str, set[int]] = {}
         for battery in self._batteries:

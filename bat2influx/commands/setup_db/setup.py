@@ -16,7 +16,7 @@ from bat2influx.commands.setup_db.downsampling import (
     MINUTES,
     ClashError,
     Retention,
-    told_apart,
+    named_by_instance,
 )
 from bat2influx.commands.setup_db.plan import DatabaseState, Policy, Task, plan, raw_policy
 from bat2influx.commands.setup_db.rows import (
@@ -102,7 +102,7 @@ def look(settings: Settings, ask: RunStatement) -> DatabaseState:
         for row in ask(f"SHOW RETENTION POLICIES ON {db}")
     }
     source, minutes = raw_policy(settings, policies), MINUTES.policy
-    apart = any(map(told_apart, settings.batteries))
+    apart = any(map(named_by_instance, settings.batteries))
     return DatabaseState(
         database=True,
         policies=policies,
@@ -183,12 +183,16 @@ def _refused(reason: str, settings: Settings, admin: str, *, begun: bool) -> str
     reason = plain(mask_of(settings.influx)(reason), LONGEST)
     if NO_ADMIN in reason:
         return influx_errors.no_admin("the server").what
-    told = f"the server rejected it: {reason}"
+    message = f"the server rejected it: {reason}"
     if begun:
-        told += "\nthe steps above are done; run the command again to continue from here"
+        message += "\nthe steps above are done; run the command again to continue from here"
     if not any(word in reason.lower() for word in _OF_RIGHTS):
-        return told
+        return message
     if admin:
-        return f"{told}\ncheck that {admin!r} is an administrator of the server, with that password"
-    told += "\nthis needs an administrator of the database server: --admin USER"
-    return told if settings.influx.token else f"{told}; or, with InfluxDB 3, a token in the file"
+        return (
+            f"{message}\ncheck that {admin!r} is an administrator of the server, with that password"
+        )
+    message += "\nthis needs an administrator of the database server: --admin USER"
+    return (
+        message if settings.influx.token else f"{message}; or, with InfluxDB 3, a token in the file"
+    )

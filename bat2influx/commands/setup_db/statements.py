@@ -16,8 +16,8 @@ from bat2influx.safe_json import parse_object
 
 # Bytes of an answer. The continuous queries of all presets are 180 KB, of four instances of each
 # 810 KB, and the server shows those of all its databases at once.
-MOST_ANSWER = 2 * 1024 * 1024
-MOST_CELLS = 100_000  # columns and tags of all rows of a series; the longest answer has some 1,000
+MAX_ANSWER = 2 * 1024 * 1024
+MAX_CELLS = 100_000  # columns and tags of all rows of a series; the longest answer has some 1,000
 
 
 class UnansweredError(Exception):
@@ -53,10 +53,10 @@ class StatementRunner:
             why = self._diagnosis.of_answer(reply, None, http.server, http.where, "query")
             raise UnansweredError(why)
         if not reply.whole:
-            raise OddAnswerError(f"it is longer than {MOST_ANSWER // 1024} KiB, or incomplete")
+            raise OddAnswerError(f"it is longer than {MAX_ANSWER // 1024} KiB, or incomplete")
         results = parse_object(reply.body).get("results")
         if not isinstance(results, list):  # an answer of another kind of server
-            why = self._diagnosis.of_nobody(reply, self._http.where, "query")
+            why = self._diagnosis.of_unknown_server(reply, self._http.where, "query")
             raise UnansweredError(why)
         return list(_rows(results))
 
@@ -67,7 +67,7 @@ def _rows(results: list[Any]) -> Iterator[QueryRow]:
             columns = _list(_object(series).get("columns", []), "a list of columns")
             tags = _object(_object(series).get("tags", {}))
             rows = _list(_object(series).get("values", []), "a list of values")
-            if len(rows) * (len(columns) + len(tags)) > MOST_CELLS:
+            if len(rows) * (len(columns) + len(tags)) > MAX_CELLS:
                 raise OddAnswerError("it has too many columns")
             for values in rows:
                 row = _list(values, "a list of values")

@@ -20,7 +20,7 @@ from typing import Protocol
 
 from bat2influx.clock import Clock, Now
 from bat2influx.commands import configuration
-from bat2influx.commands.credentials import unseen_secrets
+from bat2influx.commands.credentials import unreadable_secrets
 from bat2influx.commands.output import complain
 from bat2influx.commands.watch.lines import Lines
 from bat2influx.commands.watch.model import LONGEST, Fact, Level, View, column_of
@@ -39,7 +39,7 @@ from bat2influx.service import notify
 from bat2influx.service.journal import Plain
 from bat2influx.service.ownership import OwnerError, become_owner
 
-SAID = 2  # lines of the log that are shown
+LOG_LINES = 2  # lines of the log that are shown
 LAG = NS // 20  # by which it reads later than the daemon, so that the daemon ignores the answers
 
 
@@ -50,7 +50,7 @@ class Face(Protocol):
 
     @property
     def descriptors(self) -> Sequence[int]: ...
-    def news(self, now: float) -> None: ...
+    def notify_change(self, now: float) -> None: ...
     def timeout(self, now: float) -> float: ...
     def due(self, now: float) -> bool: ...
     def show(self, view: View) -> None: ...
@@ -90,22 +90,22 @@ def _run(options: argparse.Namespace) -> int:
 
 def watch(settings: Settings, environment: Mapping[str, str]) -> int:
     """Show it until `q`, SIGINT, SIGTERM, or the reader's end; return the exit code, 0."""
-    hints = [*unseen_secrets(settings, environment, command="watch", by="--pty")]
+    hints = [*unreadable_secrets(settings, environment, command="watch", by="--pty")]
     try:  # only root may read these hints; everything else the state's owner may read
         state = paths.state_directory(settings.path, environment)
         become_owner(state, paths.service_user(settings.path, environment))
     except (OwnerError, OSError) as error:
         complain(f"bat2influx watch: {error}")
         return os.EX_NOPERM
-    said = _Said()
+    log_entries = LogCapture()
     face: Screen | Lines
     if is_fit(environment):
-        said.collect()
+        log_entries.collect()
         face = Screen(environment)
     else:
-        said.hand_on()
+        log_entries.forward()
         face = Lines(glyphs())
-    watching = Watch(settings, environment, said, hints)
+    watching = Watch(settings, environment, log_entries, hints)
     try:
         watching.catch_signals()  # before curses has its own handlers
         with face:
@@ -122,13 +122,13 @@ class Watch:
         self,
         settings: Settings,
         environment: Mapping[str, str],
-        said: _Said,
+        log_entries: LogCapture,
         hints: Sequence[str],
     ) -> None:
         """`hints` about secrets that this command cannot read are shown beside problems."""
         self._settings = settings
         self._secrets = hints
-        self._said = said
+        self._log_entries = log_entries
         self._w = notify.watchdog_interval() or DEFAULT_WATCHDOG
         self._loop = Loop()
         self._clock = Clock()
@@ -155,7 +155,7 @@ class Watch:
             most = face.timeout(time.monotonic())
             ready = self._loop.wait(self._devices, self._look, most, face.descriptors)
             if self._step(ready):
-                face.news(time.monotonic())
+                face.notify_change(time.monotonic())
             if any(descriptor in ready for descriptor in face.descriptors):
                 face.read()
             if face.due(now := time.monotonic()):
@@ -203,7 +203,9 @@ class Watch:
             column=self._column,
             facts=tuple(answers),
             parts=parts,
-            said=tuple(each for each in self._said.latest if not each.text.startswith(wrong)),
+            log_entries=tuple(
+                each for each in self._log_entries.latest if not each.text.startswith(wrong)
+            ),
         )
 
     def _look(self) -> Now:
@@ -228,22 +230,22 @@ class _Known(RememberedDevices):
     def keep(self, key: str, found: DeviceRecord) -> None:
         """Leave the file as it is."""
 
-    def _tell(self, what: str) -> None:
+    def _warn(self, what: str) -> None:
         pass
 
 
-class _Said(logging.Handler):
+class LogCapture(logging.Handler):
     """The log of the parts: the latest entries beside the values, or to stderr."""
 
     def __init__(self) -> None:
         super().__init__(logging.INFO)
-        self.latest: deque[Fact] = deque(maxlen=SAID)
+        self.latest: deque[Fact] = deque(maxlen=LOG_LINES)
 
     def collect(self) -> None:
         """Keep the latest entries, to show them."""
         self._take_over(self)
 
-    def hand_on(self) -> None:
+    def forward(self) -> None:
         """Write to stderr the entries that are not about a trouble, which has its own lines."""
         handler = logging.StreamHandler(sys.stderr)
         handler.setFormatter(Plain())
@@ -252,7 +254,7 @@ class _Said(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Keep it."""
-        level = Level.WELL if record.levelno <= logging.INFO else Level.NOTE
+        level = Level.OK if record.levelno <= logging.INFO else Level.NOTE
         when = time.strftime("%H:%M:%S", time.localtime(record.created))
         with contextlib.suppress(Exception):  # as logging has it
             self.latest.append(Fact(when, plain(record.getMessage(), LONGEST), level))

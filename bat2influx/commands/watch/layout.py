@@ -28,9 +28,9 @@ from bat2influx.commands.watch.text import (
 )
 
 LABEL = 10  # cells of the label before a fact
-MOST_LINES = 3  # lines of a fact
+MAX_LINES = 3  # lines of a fact
 KEYS = "q quits"
-_STYLES = {Level.WELL: Style.PLAIN, Level.NOTE: Style.NOTE, Level.WRONG: Style.WRONG}
+_STYLES = {Level.OK: Style.PLAIN, Level.NOTE: Style.NOTE, Level.WRONG: Style.WRONG}
 
 
 class Layout(NamedTuple):
@@ -47,10 +47,10 @@ def lay_out(
     """Return what fits into `width` columns and `height` lines, from the row `first` on."""
     facts = [fact for part in view.parts for fact in part.facts] + [*view.facts]
     table = Table(view, width, glyphs)
-    bottom = [_said(fact, width, glyphs) for fact in view.said]
+    bottom = [_log_entries(fact, width, glyphs) for fact in view.log_entries]
     least = min(len(table), max(1, height // 3)) + 2
     top = [_title(view, width, glyphs)]
-    for most in range(MOST_LINES, 0, -1):
+    for most in range(MAX_LINES, 0, -1):
         top = [top[0], *_facts(facts, width, glyphs, most)]
         if len(top) + least + len(bottom) <= height:
             break
@@ -100,6 +100,6 @@ def _fact(fact: Fact, width: int, glyphs: Glyphs, most: int) -> list[StyledLine]
     return lines
 
 
-def _said(fact: Fact, width: int, glyphs: Glyphs) -> StyledLine:
+def _log_entries(fact: Fact, width: int, glyphs: Glyphs) -> StyledLine:
     text = cut(clean(f"{fact.label} {fact.text}", glyphs), width, glyphs)
-    return (Piece(text, Style.FAINT if fact.level is Level.WELL else Style.NOTE),)
+    return (Piece(text, Style.FAINT if fact.level is Level.OK else Style.NOTE),)

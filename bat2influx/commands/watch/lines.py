@@ -43,7 +43,7 @@ class Lines:
     ) -> None:
         pass
 
-    def news(self, now: float) -> None:
+    def notify_change(self, now: float) -> None:
         """Ignore that there is something new; the next lines will have it."""
 
     def timeout(self, now: float) -> float:

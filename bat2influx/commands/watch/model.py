@@ -1,7 +1,7 @@
 """The model of `bat2influx watch`: the latest values with histories, and the state of the parts.
 
 No socket, no clock: times are handed in, monotonic, in s. The history has a bound: the columns that
-a wide terminal can show, of MOST_GRAPHS values, because a device may have a thousand services.
+a wide terminal can show, of MAX_GRAPHS values, because a device may have a thousand services.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from bat2influx.venus.units import unit_of
 
 COLUMN = 3.0  # s that a column of a graph stands for, at the least
 COLUMNS = 300  # kept
-MOST_GRAPHS = 200  # values of a device with a history; of the others only the latest is kept
+MAX_GRAPHS = 200  # values of a device with a history; of the others only the latest is kept
 STALE_AFTER = 5.0  # s; until then no value is stale
 DECIMALS = 3
 LONGEST = 2000  # characters of a text with untrusted parts
@@ -31,7 +31,7 @@ LONGEST = 2000  # characters of a text with untrusted parts
 class Level(IntEnum):
     """How serious a fact is."""
 
-    WELL = 0
+    OK = 0
     NOTE = 1
     WRONG = 2
 
@@ -44,7 +44,7 @@ class Fact(NamedTuple):
 
     label: str
     text: str
-    level: Level = Level.WELL
+    level: Level = Level.OK
     cause: str = ""
 
 
@@ -166,7 +166,7 @@ class View:
     column: float
     facts: tuple[Fact, ...]
     parts: tuple[Part, ...]
-    said: tuple[Fact, ...] = ()  # in the log; the label is when
+    log_entries: tuple[Fact, ...] = ()  # in the log; the label is when
 
 
 class Values:
@@ -184,7 +184,7 @@ class Values:
         for reading in readings:
             label = f"{reading.field}/{reading.origin.instance}"
             self._history(label if label in known else reading.field).add(now, reading.value)
-        if len(self._histories) > len(known) + MOST_GRAPHS:  # instances come and go
+        if len(self._histories) > len(known) + MAX_GRAPHS:  # instances come and go
             self._histories = {each: h for each, h in self._histories.items() if each in known}
             self._fields = {each: f for each, f in self._fields.items() if each in known}
 
@@ -224,7 +224,7 @@ class Values:
 
     def _history(self, label: str) -> History:
         if label not in self._histories:
-            kept = COLUMNS if len(self._histories) < MOST_GRAPHS else 1
+            kept = COLUMNS if len(self._histories) < MAX_GRAPHS else 1
             self._histories[label] = History(self._column, kept)
         return self._histories[label]
 

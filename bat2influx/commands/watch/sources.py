@@ -24,7 +24,7 @@ from bat2influx.printable import plain, span
 from bat2influx.reading import NS
 
 EACH = 2.0  # s between two questions
-WAITS = 10.0  # s; values that are queued on disk for longer are worth a note
+NOTE_AFTER = 10.0  # s; values that are queued on disk for longer are worth a note
 
 
 class PeriodicCheck:
@@ -72,7 +72,7 @@ def ask_database(settings: Settings, wake: Callable[[], None], watchdog: float) 
         return database(writer.probe(), writer.where, settings.influx.db)
 
     first = Fact("database", f"asking {writer.where}")
-    return PeriodicCheck(ask, first, wake, cut=writer.cut)
+    return PeriodicCheck(ask, first, wake, cut=writer.abort)
 
 
 def database(probe: Probe, where: str, db: str) -> Fact:
@@ -103,13 +103,13 @@ def ask_disk(state: Path, wake: Callable[[], None]) -> PeriodicCheck:
 
 def disk(found: Summary, now_ns: int) -> Fact:
     """Return what is on disk; `now_ns` is by the wall clock."""
-    level, text = Level.WELL, "nothing queued"
-    if found.waiting:
-        many = "values" if found.waiting > 1 else "value"
-        text = f"{found.waiting} {many} queued"
-    if found.waiting and found.oldest is not None and (age := (now_ns - found.oldest) / NS) > 0:
+    level, text = Level.OK, "nothing queued"
+    if found.queued:
+        many = "values" if found.queued > 1 else "value"
+        text = f"{found.queued} {many} queued"
+    if found.queued and found.oldest is not None and (age := (now_ns - found.oldest) / NS) > 0:
         text += f", the oldest from {span(age)} ago"
-        level = Level.NOTE if age > WAITS else Level.WELL
+        level = Level.NOTE if age > NOTE_AFTER else Level.OK
     if found.rejected:
         text += f"; {found.rejected} {'values' if found.rejected > 1 else 'value'} rejected"
         level = Level.NOTE
@@ -134,8 +134,8 @@ def daemon(found: health.Health | None, shown: Collection[str], now: float) -> F
         before, begins, rest = f"; {status}".partition(f"; {text}")
         if begins:
             status = f"{before}; {rest.partition('; ')[2]}".removeprefix("; ").strip("; ")
-    if illness := found.illness(now):
-        return Fact("daemon", f"{illness}; {status}", Level.WRONG, "daemon")
+    if problem := found.problem(now):
+        return Fact("daemon", f"{problem}; {status}", Level.WRONG, "daemon")
     return Fact("daemon", f"healthy: {status}")
 
 
@@ -154,18 +154,18 @@ class Watched:
         late = HEARTBEAT + STALE_AFTER if battery.mode == "notify" else 3 * battery.interval
         self._late = max(STALE_AFTER, late)
         self._messages = 0
-        self._heard: float | None = None  # time of its latest message, while it is polled
+        self._received_at: float | None = None  # time of its latest message, while it is polled
 
     def take(self, now: float) -> None:
         """Take new values."""
         device = self.device
-        if readings := device.take_readings():
+        if readings := device.pop_readings():
             self._values.take(readings, device.labels, now)
         before, self._messages = self._messages, device.messages
         if device.state is not State.POLLING:
-            self._heard = None
-        elif self._heard is None or before != self._messages:
-            self._heard = now
+            self._received_at = None
+        elif self._received_at is None or before != self._messages:
+            self._received_at = now
 
     def part(self, now: float) -> Part:
         """Return the device as it is shown."""
@@ -183,7 +183,7 @@ class Watched:
 
     def _facts(self, now: float) -> Iterator[Fact]:
         text = f"{self._who()}: {self._how()}"
-        silent = now - self._heard if self._heard is not None else 0.0
+        silent = now - self._received_at if self._received_at is not None else 0.0
         if silent > self._late:
             text = f"{text}, but no message for {span(silent)}"
             yield Fact(self._label, text, Level.WRONG, "silence")

@@ -121,7 +121,7 @@ class Table:
         age = "" if row.age is None else span(row.age)
         wrong = row.stale or row.value is None
         style = Style.NOTE if wrong else Style.PLAIN
-        mark = MARKS[Level.WRONG if row.stale else Level.WELL]
+        mark = MARKS[Level.WRONG if row.stale else Level.OK]
         name = left(clean(row.name, glyphs), self._name, glyphs)
         line = [
             Piece(f"{mark} {name} ", style),
@@ -147,7 +147,7 @@ class Table:
             yield Piece(f"   {graph[: -len(STALE)]}")
             yield Piece(STALE, Style.NOTE)
         else:
-            yield Piece(f"   {graph}", Style.WELL)
+            yield Piece(f"   {graph}", Style.GOOD)
 
     def _number(self, row: FieldRow, value: float) -> tuple[str, str]:
         return number(value, row.history.decimals)

@@ -26,7 +26,7 @@ TOGETHER = 0.05  # s; messages within it are drawn together
 HALF = 0.5  # s; ages are drawn between two values, so that they increase evenly
 ESCAPE = 25  # ms in which the rest of a key's sequence must arrive
 
-_COLOURS = {Style.WELL: curses.COLOR_GREEN, Style.NOTE: curses.COLOR_YELLOW}
+_COLOURS = {Style.GOOD: curses.COLOR_GREEN, Style.NOTE: curses.COLOR_YELLOW}
 _COLOURS |= {Style.WRONG: curses.COLOR_RED}
 _STRESS = {Style.TITLE: curses.A_BOLD, Style.FAINT: curses.A_DIM, Style.WRONG: curses.A_BOLD}
 
@@ -57,7 +57,7 @@ class Screen:
         self._glyphs = glyphs()
         self._attributes: dict[Style, int] = {}
         self._first = self._page = 0
-        self._drawn = self._news = 0.0
+        self._drawn = self._changed_at = 0.0
         self._new = True
 
     def __enter__(self) -> Self:
@@ -77,22 +77,24 @@ class Screen:
     ) -> None:
         self._restore()
 
-    def news(self, now: float) -> None:
+    def notify_change(self, now: float) -> None:
         """Note that there is something to show."""
         if not self._new:
-            self._new, self._news = True, now
+            self._new, self._changed_at = True, now
 
     def timeout(self, now: float) -> float:
         """Return the seconds to the next drawing."""
         if self._new:
             return max(0.0, self._next() - now)
-        return 1.0 - (now - self._news + HALF) % 1.0
+        return 1.0 - (now - self._changed_at + HALF) % 1.0
 
     def due(self, now: float) -> bool:
         """Return whether to draw now: there is something new, or ages have changed by a second."""
         if self._new:
             return now >= self._next()
-        return (now - self._news + HALF) // 1.0 > (self._drawn - self._news + HALF) // 1.0
+        return (now - self._changed_at + HALF) // 1.0 > (
+            self._drawn - self._changed_at + HALF
+        ) // 1.0
 
     def show(self, view: View) -> None:
         """Draw."""
@@ -127,7 +129,7 @@ class Screen:
             self.ended = True
 
     def _next(self) -> float:
-        return max(self._drawn + FRAME, self._news + TOGETHER)
+        return max(self._drawn + FRAME, self._changed_at + TOGETHER)
 
     def _steps(self, key: int) -> int:
         page = max(1, self._page - 1)
@@ -166,7 +168,7 @@ class Screen:
 
     def _at_once(self) -> None:
         """Draw as soon as possible, because a person waits for it."""
-        self._new, self._drawn, self._news = True, 0.0, 0.0
+        self._new, self._drawn, self._changed_at = True, 0.0, 0.0
 
     def _size(self) -> tuple[int, int]:
         """Return columns and lines, and update curses."""

@@ -15,7 +15,7 @@ from typing import NamedTuple
 from bat2influx import printable
 from bat2influx.commands.watch.model import Level
 
-MARKS = {Level.WELL: " ", Level.NOTE: "-", Level.WRONG: "!"}
+MARKS = {Level.OK: " ", Level.NOTE: "-", Level.WRONG: "!"}
 UNITS = {"°C": "degC"}  # in ASCII
 DIGITS = 10  # of a number's whole part; longer numbers have an exponent
 
@@ -39,7 +39,7 @@ class Style(Enum):
     PLAIN = "plain"
     TITLE = "title"
     FAINT = "faint"
-    WELL = "well"
+    GOOD = "well"
     NOTE = "note"
     WRONG = "wrong"
 

@@ -210,8 +210,8 @@ def refused_field(kind: Kind, directory: Path) -> str:
             for name in names:
                 delivery.put([b"dc %b=%d.5 %d" % (name, second, start + second * 10**9)])
             time.sleep(1.0)
-            most = max(most, delivery.figures.waiting)
-        wait("the rest", lambda: delivery.figures.waiting == 0)
+            most = max(most, delivery.figures.queued)
+        wait("the rest", lambda: delivery.figures.queued == 0)
         delivery.stop(1.0)
         assert delivery.failure is None
         assert most < 640  # 40 s of values, however slow the machine

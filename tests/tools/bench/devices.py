@@ -56,7 +56,7 @@ class Paced(Fleet):
                 packet = telemetry(device.portal, values).replace(b"%", b"%%")
                 device._template = packet.replace(b"%d" % first, b"%d")
 
-    def rouse(self) -> None:
+    def send_keepalive(self) -> None:
         """Make all of them publish from now on, without keepalives."""
         for device in self.devices:
             device.alive = math.inf
@@ -89,7 +89,7 @@ def main() -> None:
     while fleet.pending:
         fleet.wait(sys.stdin.fileno())
     if awake == "1":
-        fleet.rouse()
+        fleet.send_keepalive()
     print("ready", flush=True)
     while not fleet.wait(sys.stdin.fileno()):
         fleet.go_on(time.monotonic())

@@ -26,7 +26,7 @@ OF_DECODE = {*NoValue} - {
     NoValue.OTHER_TOPIC,
     NoValue.NO_TICK,
     NoValue.REPUBLISHED,
-    NoValue.SAID_AGAIN,
+    NoValue.REPEATED,
 }
 TOPIC = f"N/{mqtt_peers.PORTAL_ID}/vebus/275/Dc/0/Voltage"
 LAST = 424242.25
@@ -173,7 +173,7 @@ def through_a_device(said: list[bytes], directory: Path) -> tuple[Device, list[b
     ):
         peer.send(b"".join(mqtt_peers.publish(TOPIC, payload) for payload in [*said, end]))
         for _ in steps(device, lambda: device.latest.get("Voltage") == LAST):
-            lines += [encoder.encode(reading) for reading in device.take_readings()]
+            lines += [encoder.encode(reading) for reading in device.pop_readings()]
     return device, lines
 
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from bat2influx.delivery import disk_file, disk_repair, disk_rows
+from bat2influx.delivery.disk_recovery import Table
 from bat2influx.delivery.disk_rows import DiskRow
-from bat2influx.delivery.disk_wreck import Table
 from tests.tools import fuzz_spool
 
 
@@ -77,7 +77,7 @@ def test_a_row_that_is_not_saved_is_found(monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_a_header_that_is_not_checked_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without a check of the WAL commits are lost without a report."""
-    monkeypatch.setattr(disk_repair, "look_at", lambda _: iter(()))
+    monkeypatch.setattr(disk_repair, "check_file", lambda _: iter(()))
     find("loses")
 
 
@@ -87,7 +87,7 @@ def test_an_error_that_is_not_caught_is_found(monkeypatch: pytest.MonkeyPatch) -
     def fail(*_: object) -> None:
         raise KeyError("none of the expected")
 
-    monkeypatch.setattr(disk_file.salvage, "Wreck", fail)
+    monkeypatch.setattr(disk_file.salvage, "RecoveredRows", fail)
     assert "raises KeyError" in find("raises")
 
 

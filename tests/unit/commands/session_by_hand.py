@@ -110,7 +110,7 @@ class HandLink:
     def __init__(self, version: str = "", says: Mapping[str, Any] | None = None) -> None:
         self.version = version or None
         self.certificate = CERTIFICATE if version else None
-        self.logged = says or {}
+        self.certificate_fields = says or {}
         self.closed = False
 
     def close(self) -> None:
@@ -128,7 +128,7 @@ class HandConnection:
         self._broker = broker
         self._queue: deque[Message] = deque()
 
-    def subscribe(self, topics: Iterable[str], *, may_be_refused: bool = False) -> int:
+    def subscribe(self, topics: Iterable[str], *, optional: bool = False) -> int:
         """Subscribe; what is retained comes at once."""
         new = [self.endpoint.prefix + topic for topic in topics]
         self.filters += new

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bat2influx.commands.credentials import stored_secrets, unseen_secrets
+from bat2influx.commands.credentials import stored_secrets, unreadable_secrets
 from bat2influx.config.settings import Settings, load
 
 INI = Path("/etc/bat2influx/bat2influx.ini")
@@ -33,7 +33,7 @@ def holding(root: Path, *names: str, folder: str = "etc/credstore", text: str = 
 
 def hints(root: Path, settings: Settings) -> list[str]:
     """Return the hints with `root` as the root of the file system."""
-    return [*unseen_secrets(settings, {}, root)]
+    return [*unreadable_secrets(settings, {}, root)]
 
 
 def test_each_device_has_its_own_credential(tmp_path: Path) -> None:
@@ -132,7 +132,7 @@ def test_the_service_itself_and_another_file_have_no_hint(tmp_path: Path) -> Non
     """The service has its credentials, and the other file belongs to no service."""
     settings = configured(tmp_path, TWO)
     holding(tmp_path, "bat2influx.mqtt-password")
-    assert [*unseen_secrets(settings, {"CREDENTIALS_DIRECTORY": "/x"}, tmp_path)] == []
+    assert [*unreadable_secrets(settings, {"CREDENTIALS_DIRECTORY": "/x"}, tmp_path)] == []
     assert hints(tmp_path, settings._replace(path=tmp_path / "bat2influx.ini")) == []
 
 

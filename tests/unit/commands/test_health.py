@@ -13,7 +13,7 @@ from types import SimpleNamespace
 import pytest
 
 from bat2influx.commands import health
-from bat2influx.commands.health import LONGEST, register, tell
+from bat2influx.commands.health import LONGEST, register, report_health
 from bat2influx.daemon.health import HealthFile
 from tests import TOP
 from tests.support.strangers import NOBODY, NOGROUP, needs_root, open_folder
@@ -34,7 +34,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def ask(run: Path) -> int:
     """Ask for the health of the daemon with the usual ini."""
-    return tell(INI, {"RUNTIME_DIRECTORY": str(run)})
+    return report_health(INI, {"RUNTIME_DIRECTORY": str(run)})
 
 
 def test_the_daemons_status_is_printed_while_it_runs(
@@ -144,7 +144,7 @@ def test_without_a_directory_the_missing_variables_are_named(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """The question is answered by what is missing."""
-    assert health.tell(Path("/home/me/mine.ini"), {}) == EX_UNAVAILABLE
+    assert health.report_health(Path("/home/me/mine.ini"), {}) == EX_UNAVAILABLE
     assert capsys.readouterr().err == (
         "bat2influx health: no daemon is running with /home/me/mine.ini as this user"
         " (neither RUNTIME_DIRECTORY nor XDG_RUNTIME_DIR is set)\n"

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from bat2influx.commands import health
-from bat2influx.commands.health import HealthRecord, record_of, register, tell
+from bat2influx.commands.health import HealthRecord, record_of, register, report_health
 from bat2influx.daemon.health import Condition, Health, HealthFigures, HealthFile
 from bat2influx.reading import NS
 
@@ -54,7 +54,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def printed(run: Path, capsys: pytest.CaptureFixture[str], code: int) -> dict[str, Any]:
     """Return the object that the command prints."""
-    assert tell(INI, {"RUNTIME_DIRECTORY": str(run)}, as_json=True) == code
+    assert report_health(INI, {"RUNTIME_DIRECTORY": str(run)}, as_json=True) == code
     out, err = capsys.readouterr()
     assert err == ""
     (line,) = out.splitlines()

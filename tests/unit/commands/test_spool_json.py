@@ -89,7 +89,7 @@ def test_each_reason_and_each_file_that_was_set_aside_is_an_object(
 ) -> None:
     """Behind that of the spool, which counts them; a reason is printable."""
     store(tmp_path, [b"dc V=1.5 1"])
-    aside = salvage.set_aside(tmp_path / disk_format.NAME, "format-2")
+    aside = salvage.quarantine(tmp_path / disk_format.NAME, "format-2")
     store(tmp_path, rejected=[RejectedLine(b"dc V=1.5 %d" % n, "conflict") for n in range(2)])
     store(tmp_path, rejected=[RejectedLine(b"dc V=1.5 3", "conflict")], now=NOW - 10**9)
     store(tmp_path, rejected=[RejectedLine(b"dc V=1.5 4", "no\x1b[2J")])

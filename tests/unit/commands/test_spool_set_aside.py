@@ -28,7 +28,7 @@ def test_a_file_that_was_set_aside_is_shown_and_can_be_restored(
     """With its name, its size with its log, and what to do; after that its values are queued."""
     with closing(DiskQueue(tmp_path, 10**7)) as queue:
         queue.append([b"dc V=1.5 1", b"dc V=1.5 2"])
-    aside = salvage.set_aside(tmp_path / disk_format.NAME, "format-2")
+    aside = salvage.quarantine(tmp_path / disk_format.NAME, "format-2")
     disk_format.companion(aside, "-wal").write_bytes(b"x" * 200_000)
     assert shown(tmp_path, capsys) == [
         "queued    0 values",

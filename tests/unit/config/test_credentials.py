@@ -8,9 +8,9 @@ import pytest
 
 from bat2influx.config.credentials import (
     CREDENTIALS,
+    credential_hint,
     credential_of,
     take_credentials,
-    way_round,
 )
 
 SERVICE = Path("/etc/bat2influx/bat2influx.ini")
@@ -160,7 +160,7 @@ def test_a_secret_outside_the_ini_file_has_the_name_of_its_file(
     config: Path, section: str, key: str, way: str
 ) -> None:
     """With its mode, the lines for the unit, and the command that applies it."""
-    assert way_round(config, section, key) == f"the file {way}"
+    assert credential_hint(config, section, key) == f"the file {way}"
 
 
 def test_a_credential_can_be_any_file(tmp_path: Path) -> None:

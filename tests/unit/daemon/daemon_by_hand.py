@@ -84,8 +84,8 @@ def quiet(**changes: Any) -> Any:
         "state": SimpleNamespace(value="looking for"),
         "census": None,
         "last_value_ns": None,
-        "take_rows": list,
-        "awaits": lambda since: False,
+        "pop_rows": list,
+        "expects_answer": lambda since: False,
     }
     return Part(**known | changes)
 

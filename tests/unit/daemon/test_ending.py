@@ -20,7 +20,7 @@ SENDER = "stopped because worker thread 'sender' failed"
         ({}, ["every value is stored"], logging.INFO, 0),
         ({"accepted": 12}, ["every value is stored"], logging.INFO, 0),
         (
-            {"accepted": 12, "waiting": 7, "on_disk": 7},
+            {"accepted": 12, "queued": 7, "on_disk": 7},
             ["7 values are queued on disk for the next start", "12 values are stored"],
             logging.INFO,
             0,
@@ -53,11 +53,11 @@ SENDER = "stopped because worker thread 'sender' failed"
             logging.INFO,
             0,
         ),
-        ({"waiting": 9}, [f"9 {LOST}", "0 values are stored"], logging.ERROR, 9),
+        ({"queued": 9}, [f"9 {LOST}", "0 values are stored"], logging.ERROR, 9),
         (
             {
                 "accepted": 1,
-                "waiting": 5,
+                "queued": 5,
                 "on_disk": 2,
                 "rejected": 9,
                 "rejected_on_disk": 5,

@@ -55,7 +55,7 @@ def test_healthy_is_what_the_watchdog_accepts(
     alive: float | None, at: float, now: float, illness: str
 ) -> None:
     """A message within W, worker threads that make progress, and a recent file."""
-    assert Health(at, alive, 120.0, "fine").illness(now) == illness
+    assert Health(at, alive, 120.0, "fine").problem(now) == illness
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,7 @@ def test_a_condition_is_the_word_for_an_illness(
     """It is healthy exactly where there is no illness."""
     health = Health(at, alive, 120.0, "fine")
     assert health.condition(now) is condition
-    assert (condition is Condition.HEALTHY) == (health.illness(now) == "")
+    assert (condition is Condition.HEALTHY) == (health.problem(now) == "")
 
 
 @given(
@@ -93,8 +93,8 @@ def test_a_condition_and_an_illness_agree(
         Condition.NOT_RESPONDING: Health(now, now - 500.0, 120.0, ""),
         Condition.STALLED: Health(now - 500.0, now, 120.0, ""),
         Condition.STALE: Health(now + 1.0, now, 120.0, ""),
-    }[health.condition(now)].illness(now)
-    assert re.sub(r"\d+", "", health.illness(now)) == re.sub(r"\d+", "", told)
+    }[health.condition(now)].problem(now)
+    assert re.sub(r"\d+", "", health.problem(now)) == re.sub(r"\d+", "", told)
 
 
 FIGURES = HealthFigures(
@@ -112,9 +112,7 @@ FIGURES = HealthFigures(
 
 def test_the_figures_are_those_of_the_delivery_and_of_the_latest_value() -> None:
     """A device without a value has no part in it."""
-    figures = Figures(
-        accepted=7, waiting=3, on_disk=2, rejected=1, fullness=0.25, database_up=False
-    )
+    figures = Figures(accepted=7, queued=3, on_disk=2, rejected=1, fullness=0.25, database_up=False)
     last = FIGURES.last_value_ns
     assert last
     assert HealthFigures.of(figures, [None, last - 1, last]) == FIGURES

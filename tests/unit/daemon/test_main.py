@@ -15,7 +15,7 @@ import pytest
 
 from bat2influx.clock import Hold
 from bat2influx.daemon import ending, main
-from bat2influx.daemon.main import GATHER, LAST_WORDS, PACES, STOP_TIMEOUT
+from bat2influx.daemon.main import GATHER, LAST_ANSWERS, PACES, STOP_TIMEOUT
 from bat2influx.delivery.figures import Figures
 from bat2influx.device.device_clock import DeviceClock
 from bat2influx.device.plan import Series
@@ -166,7 +166,7 @@ def test_timestamps_follow_the_clock_of_the_device(harness: Harness) -> None:
     to = daemon._delivery = delivery()
     heard = DeviceClock()
     for at in (0, 3, 6):
-        heard.beat(b'{"value":%d}' % (TIME // NS + 3600 + at), at * NS + NS // 2)
+        heard.heartbeat(b'{"value":%d}' % (TIME // NS + 3600 + at), at * NS + NS // 2)
     battery = SimpleNamespace(name="", address="10.0.0.2", clock="device")
     device = quiet(battery=battery, clock=heard)
     daemon.devices = (device,)
@@ -190,9 +190,9 @@ def test_values_become_lines_and_are_counted(harness: Harness) -> None:
     soc, power = Series("Soc", NOWHERE), Series("Power", NOWHERE)
     boat = SimpleNamespace(name="boat", address="10.0.0.3", clock="own")
     daemon.devices = (
-        quiet(take_rows=lambda: [(soc, 61.5, 1), (soc, 62.0, 2)]),
+        quiet(pop_rows=lambda: [(soc, 61.5, 1), (soc, 62.0, 2)]),
         quiet(),
-        quiet(battery=boat, take_rows=lambda: [(power, 1.0, 3)]),
+        quiet(battery=boat, pop_rows=lambda: [(power, 1.0, 3)]),
     )
     daemon.deliver()
     assert to.calls == [
@@ -206,11 +206,11 @@ def _said(soc: float, *, open_until: float = -1.0, daemon: Any = None) -> Any:
     """Return a device with one value, and a pending request until that time."""
     rows = [(Series("Soc", NOWHERE), soc, 1)]
 
-    def take_rows() -> list[object]:
+    def pop_rows() -> list[object]:
         taken, rows[:] = rows[:], []
         return taken
 
-    made = quiet(take_rows=take_rows, awaits=lambda since: daemon._clock.now < open_until)
+    made = quiet(pop_rows=pop_rows, expects_answer=lambda since: daemon._clock.now < open_until)
     type(made).has_readings = property(lambda self: bool(rows))
     return made
 
@@ -316,7 +316,7 @@ def test_pings_and_intervals_need_a_watchdog(
 def test_the_health_file_has_the_figures_of_the_delivery(harness: Harness) -> None:
     """And the time of the latest value of all devices."""
     daemon = harness.daemon()
-    daemon._delivery = delivery(figures=Figures(accepted=7, waiting=3, database_up=False))
+    daemon._delivery = delivery(figures=Figures(accepted=7, queued=3, database_up=False))
     daemon.devices = (quiet(), quiet(last_value_ns=TIME), quiet(last_value_ns=TIME - 1))
     daemon.report()
     figures = json.loads((harness.run / "bat2influx.health").read_text())["figures"]
@@ -341,7 +341,7 @@ def test_found_a_short_watchdog_reported_a_device_between_two_messages(
     monkeypatch.setenv("WATCHDOG_USEC", str(given * 1_000_000))
     daemon = harness.daemon(f"[Battery]\naddress = 10.0.0.2\n{battery}\n")
     (device,) = daemon.devices
-    assert device._silence._silent_after == spans / 8
+    assert device._liveness._reconnect_after == spans / 8
     assert PACES / 24 > 1
 
 
@@ -404,14 +404,14 @@ def test_pending_answers_are_awaited_at_the_end(
         return bool(daemon._clock.now < until)
 
     to = daemon._delivery = delivery()
-    said = quiet(awaits=awaits, take_rows=lambda: [(Series("Soc", NOWHERE), 1.0, 1)])
+    said = quiet(expects_answer=awaits, pop_rows=lambda: [(Series("Soc", NOWHERE), 1.0, 1)])
     daemon.devices = (quiet(), said)
     daemon._status._next = math.inf
     daemon.await_replies()
     assert loop.waits == waits
-    assert {*since} == {STARTED - LAST_WORDS}
+    assert {*since} == {STARTED - LAST_ANSWERS}
     assert len(to.calls) == len(waits)
-    assert all(("ask_no_more",) in device.calls for device in daemon.devices)
+    assert all(("stop_requests",) in device.calls for device in daemon.devices)
 
 
 def test_after_a_failure_no_answer_is_awaited(harness: Harness) -> None:
@@ -427,8 +427,8 @@ def test_after_a_failure_no_answer_is_awaited(harness: Harness) -> None:
     ("figures", "event", "level"),
     [
         (Figures(accepted=5), "stopped", "INFO"),
-        (Figures(waiting=7, on_disk=7), "stopped", "INFO"),
-        (Figures(waiting=9, on_disk=7), "values lost", "ERROR"),
+        (Figures(queued=7, on_disk=7), "stopped", "INFO"),
+        (Figures(queued=9, on_disk=7), "values lost", "ERROR"),
         (Figures(failed_thread="sender"), "stopped", "ERROR"),
     ],
 )
@@ -441,7 +441,7 @@ def test_the_last_log_line_names_where_the_values_are(
 ) -> None:
     """Values up to the disconnect are delivered, and no runtime file stays."""
     daemon = harness.daemon("[Metrics]\ntextfile = yes\n")
-    device = quiet(take_rows=lambda: [(Series("Soc", NOWHERE), 1.0, 1)])
+    device = quiet(pop_rows=lambda: [(Series("Soc", NOWHERE), 1.0, 1)])
     daemon.devices = (device,)
     to = daemon._delivery = delivery(figures=figures)
     daemon.report()

@@ -15,7 +15,7 @@ from tests.support.node_exporter import samples
 
 TIME = 1_767_225_610 * NS
 CELLAR = DeviceReport("", 4711, {NoValue.NULL: 3}, 2, True, 1, TIME - NS // 2)
-FLEET = CELLAR._replace(devices=1000, silent=3)
+FLEET = CELLAR._replace(devices=1000, not_responding=3)
 BEHIND = CELLAR._replace(clock_difference=-259_200.5)
 LOST = {("vebus", 275): TIME, ("battery", 512): TIME + NS}
 REPORT = Report(

@@ -155,14 +155,14 @@ def test_both_have_the_numbers_of_the_parts(tmp_path: Path, run: Path) -> None:
     fleet = device("fleet", census=Census(1000, ("a", "b", "c")), connected=False)
     figures = Figures(
         accepted=11,
-        waiting=12,
+        queued=12,
         rejected=13,
         dropped=14,
         rejected_dropped=15,
         fullness=0.5,
         database_up=False,
     )
-    delivery: Any = SimpleNamespace(figures=figures, take_delay=lambda: 1.25)
+    delivery: Any = SimpleNamespace(figures=figures, pop_delay=lambda: 1.25)
     lines = made.report(look(20), [device(messages=7), fleet], delivery)
     stamp = TIME + 20 * NS
     for text in (
@@ -253,7 +253,7 @@ def test_the_difference_of_clocks_is_in_the_report(tmp_path: Path, run: Path) ->
     beating = DeviceClock()
     for seconds in (0, 3, 6):
         payload = b'{"value":%d}' % (TIME // NS + seconds + 3600)
-        beating.beat(payload, look(seconds + 0.123).boot_ns)
+        beating.heartbeat(payload, look(seconds + 0.123).boot_ns)
     assert beating.distance is not None
     known = device(clock=beating, clock_wanted=True)
     made = SelfReport(settings(tmp_path, textfile="yes"), look(0))

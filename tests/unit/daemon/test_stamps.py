@@ -32,7 +32,7 @@ def show(clock: DeviceClock, ahead: float) -> None:
     own = Clock().look()
     for seconds in (0, 3, 6):
         shown = (own.wall_ns + round(ahead * NS)) // NS + seconds
-        clock.beat(b'{"value":%d}' % shown, own.boot_ns + seconds * NS + NS // 2)
+        clock.heartbeat(b'{"value":%d}' % shown, own.boot_ns + seconds * NS + NS // 2)
 
 
 def stamps(clock: Clock) -> Any:

@@ -28,8 +28,8 @@ from bat2influx.mqtt.reconnect import State
 from bat2influx.service import notify
 from tests import TOP
 
-REFUSED = Trouble("refused", "the broker at 10.0.0.2 is unreachable", meanwhile="trying again")
-BUSY = Trouble("database", "InfluxDB at 10.0.0.3 is away", meanwhile="values wait")
+REFUSED = Trouble("refused", "the broker at 10.0.0.2 is unreachable", effect="trying again")
+BUSY = Trouble("database", "InfluxDB at 10.0.0.3 is away", effect="values wait")
 FULL = Trouble("disk full", "no room for the spool")
 NOTHING = "0.0 values/s, 0 queued"
 
@@ -55,10 +55,10 @@ def reading(name: str = "", *labels: str, **latest: float) -> Any:
 
 
 def delivery(
-    waiting: int = 0, rejected: int = 0, troubles: Sequence[Trouble] = (), **more: int
+    queued: int = 0, rejected: int = 0, troubles: Sequence[Trouble] = (), **more: int
 ) -> Any:
     """Return the attributes of the delivery that the line uses."""
-    figures = Figures(waiting=waiting, rejected=rejected, troubles=(*troubles,), **more)
+    figures = Figures(queued=queued, rejected=rejected, troubles=(*troubles,), **more)
     return SimpleNamespace(figures=figures)
 
 
@@ -76,7 +76,7 @@ def line(*devices: Any, to: Any = None, hold: Hold = Hold.NO) -> list[str]:
         (State.CONNECTING, ["connecting 10.0.0.2"]),
         (State.LOGIN, ["login 10.0.0.2"]),
         (State.DISCOVERING, ["discovering 10.0.0.2"]),
-        (State.SILENT, ["not responding 10.0.0.2"]),
+        (State.NOT_RESPONDING, ["not responding 10.0.0.2"]),
         (State.POLLING, []),
     ],
 )
@@ -213,7 +213,7 @@ def test_waiting_for_the_clock_is_shown(hold: Hold, parts: list[str]) -> None:
 
 def test_a_device_that_is_not_read_shows_no_values() -> None:
     """Its last values are not the present ones."""
-    silent = device(state=State.SILENT, latest={"Soc": 50.0}, labels=["Soc"])
+    silent = device(state=State.NOT_RESPONDING, latest={"Soc": 50.0}, labels=["Soc"])
     assert line(silent) == ["not responding 10.0.0.2", NOTHING]
     silent.trouble = REFUSED
     assert line(silent) == ["the broker at 10.0.0.2 is unreachable", "trying again", NOTHING]
@@ -253,8 +253,8 @@ def test_a_fleet_shows_its_census_in_place_of_values() -> None:
     ("figures", "counts"),
     [
         ({}, "0 queued"),
-        ({"waiting": 9}, "9 queued"),
-        ({"waiting": 9, "rejected": 2}, "9 queued, 2 rejected"),
+        ({"queued": 9}, "9 queued"),
+        ({"queued": 9, "rejected": 2}, "9 queued, 2 rejected"),
         ({"dropped": 3}, "0 queued, 3 dropped"),
         ({"rejected": 2, "rejected_dropped": 4}, "0 queued, 2 rejected, 4 dropped"),
         ({"dropped": 3, "rejected_dropped": 4}, "0 queued, 7 dropped"),

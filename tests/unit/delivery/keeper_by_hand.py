@@ -49,11 +49,11 @@ def accepts(batch: Sequence[bytes]) -> Outcome:
 
 
 def fails(
-    why: Trouble = AWAY, retry_after: float | None = None, *, in_doubt: bool = False
+    why: Trouble = AWAY, retry_after: float | None = None, *, uncertain: bool = False
 ) -> Answer:
     """Return an answer that decides nothing."""
     return lambda batch: Outcome(
-        undecided=[*batch], trouble=why, retry_after=retry_after, in_doubt=in_doubt
+        undecided=[*batch], trouble=why, retry_after=retry_after, uncertain=uncertain
     )
 
 
@@ -84,7 +84,7 @@ class Writer:
         answer = self._answers.popleft() if len(self._answers) > 1 else self._answers[0]
         return answer(batch)
 
-    def cut(self) -> None:
+    def abort(self) -> None:
         """Note it."""
         self.cuts += 1
 
@@ -108,7 +108,7 @@ class Keeper:
         patch.setattr(delivery, "time", own)
         patch.setattr(delivery, "random", SimpleNamespace(random=lambda: 0.0))  # the least delay
         self.memory = MemoryQueue(room * (len(lines(0, 1)[0]) + OVERHEAD))
-        self.disk_queue = DiskQueue(state, 10**7, patience=0.0, linger=0.0)
+        self.disk_queue = DiskQueue(state, 10**7, lock_timeout=0.0, linger=0.0)
         self.spool = Spool(self.memory, self.disk_queue, fresh=fresh, clock=lambda: self.now)
         self.writer: Any = Writer(*answers, takes=takes)
         self.woken = 0
@@ -136,12 +136,12 @@ class Keeper:
     def run(self, until: float) -> None:
         """Run the keeper until a time at which it ends without further work."""
         self.at(until, self._end)
-        self.made._keep()
+        self.made._run_keeper()
         self.made._stop_at = None
 
     def take(self) -> Any:
         """Begin a request: the batch is being sent, and gets no answer."""
-        self.made._hand_out()
+        self.made._send_next()
         assert self.made._in_flight
         return self.made._in_flight[1]
 

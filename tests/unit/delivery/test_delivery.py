@@ -47,7 +47,7 @@ def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Make:
 def on_disk(keeper: Keeper, first: int, last: int) -> None:
     """Put lines on disk."""
     keeper.spool.append(lines(first, last))
-    keeper.spool.keep(everything=True)
+    keeper.spool.flush(everything=True)
 
 
 # Whether to end
@@ -189,7 +189,7 @@ def test_each_outcome_ends_the_transaction(
     keeper.take()
     keeper.settle(answer)
     made, seen = keeper.made, keeper.made._published
-    assert (len(keeper.spool), seen.waiting) == (waiting, waiting)
+    assert (len(keeper.spool), seen.queued) == (waiting, waiting)
     assert (seen.accepted, seen.rejected, seen.dropped) == (accepted, rejected, 0)
     assert (made._not_before - keeper.now if up is False else 0.0, made._attempts) == (
         wait,
@@ -206,11 +206,11 @@ def _fresh(keeper: Keeper, first: int, last: int) -> None:
 
 def test_lines_that_may_be_stored_keep_their_timestamps(make: Make) -> None:
     """After a lost answer the spool corrects none of them."""
-    for in_doubt, moved in ((True, 0), (False, 2)):
+    for uncertain, moved in ((True, 0), (False, 2)):
         keeper = make(fresh=NEVER)
         keeper.spool.append(lines(1, 3))
         keeper.take()
-        keeper.settle(fails(in_doubt=in_doubt))
+        keeper.settle(fails(uncertain=uncertain))
         assert keeper.spool.shift(10) == moved
 
 
@@ -238,7 +238,7 @@ def test_a_hanging_keeper_has_a_bounded_inbox(
     for size in sizes:
         keeper.made.put(lines(0, size))
     assert [len(each) for each in keeper.made._inbox] == left  # type: ignore[arg-type]
-    assert (keeper.made.figures.waiting, keeper.made.figures.dropped) == (sum(left), lost)
+    assert (keeper.made.figures.queued, keeper.made.figures.dropped) == (sum(left), lost)
     keeper.run(10.0)
     assert (keeper.made.figures.accepted, keeper.made.figures.dropped) == (sum(left), lost)
 
@@ -267,8 +267,8 @@ def test_an_overflow_keeps_all_steps_of_the_clock_and_the_order(
         ]
         came = sum(count for count in groups if count > 0)
         figures = made.figures
-        assert figures.waiting == sum(len(e) for e in inbox if isinstance(e, list)) <= room
-        assert figures.waiting + figures.dropped == came
+        assert figures.queued == sum(len(e) for e in inbox if isinstance(e, list)) <= room
+        assert figures.queued + figures.dropped == came
 
 
 def test_the_figures_include_lines_of_a_hanging_keeper(make: Make, monkeypatch: Any) -> None:
@@ -288,7 +288,7 @@ def test_the_figures_include_lines_of_a_hanging_keeper(make: Make, monkeypatch: 
     monkeypatch.setattr(keeper.spool, "append", hang)
     keeper.put(0.0, 0, 3)
     keeper.run(10.0)
-    assert [(each.waiting, each.dropped) for each in seen] == [(13, 0), (13, 10), (13, 20)]
+    assert [(each.queued, each.dropped) for each in seen] == [(13, 0), (13, 10), (13, 20)]
     causes = [[trouble.cause for trouble in each.troubles] for each in seen]
     assert causes == [[], ["inbox overflow"], ["inbox overflow"]]
     assert (keeper.made.figures.accepted, keeper.made.figures.dropped) == (13, 20)
@@ -325,7 +325,7 @@ def test_a_failed_sender_costs_no_line(make: Make) -> None:
 
     keeper.at(0.5, keeper.made._thread("sender", die).run)
     keeper.at(0.5, keeper.made.stop, 7.5)
-    keeper.made._keep()
+    keeper.made._run_keeper()
     assert keeper.now == 0.5
     assert keeper.made.stop(7.5) == (5, 0)
 
@@ -351,7 +351,7 @@ def test_the_sender_returns_one_outcome_for_each_batch(
     monkeypatch.setattr(keeper.made, "_batches", SimpleNamespace(get=get))
     monkeypatch.setattr(keeper.made, "_mark_sender", lambda: marks.append(keeper.now))
     with pytest.raises(KeyError):
-        keeper.made._send()
+        keeper.made._run_sender()
     assert marks == [1.0, 2.0, 2.0, 3.0, 3.0, 4.0]
     assert given[:2] == [None, None]
     assert [outcome.accepted for outcome in given[2:]] == [0, 1, 1]  # type: ignore[attr-defined]
@@ -384,7 +384,7 @@ def test_at_the_end_queued_lines_are_sent_or_written_to_disk(
     keeper.at(0.0, keeper.made.hold, hold)
     keeper.put(1.0, 0, 3)
     keeper.at(1.0, keeper.made.stop, 7.5)
-    keeper.made._keep()
+    keeper.made._run_keeper()
     assert keeper.joins == [7.5 + DISK_TIMEOUT]
     assert (len(keeper.requests), keeper.now) == (requests, ended)
     assert keeper.made.stop(0.0) == left

@@ -19,8 +19,8 @@ POINTS = [
     ("spool", "append"),
     ("spool", "shift"),
     ("spool", "settle"),
-    ("spool", "keep"),
-    ("spool", "take_request"),
+    ("spool", "flush"),
+    ("spool", "pop_request"),
     ("spool", "next_batch"),
     ("spool", "close"),
     ("memory", "append"),
@@ -105,10 +105,10 @@ def test_figures_are_consistent_whenever_they_are_read(
 
     def look() -> None:
         seen = keeper.made.figures
-        known = seen.accepted + seen.waiting + seen.rejected + seen.dropped
-        assert known + seen.rejected_dropped == keeper.made._came
-        assert seen.on_disk <= seen.waiting
-        looks.append(seen.waiting)
+        known = seen.accepted + seen.queued + seen.rejected + seen.dropped
+        assert known + seen.rejected_dropped == keeper.made._received
+        assert seen.on_disk <= seen.queued
+        looks.append(seen.queued)
 
     def looked_at(sound: Callable[..., Any]) -> Callable[..., Any]:
         def call(*given: Any, **options: Any) -> Any:
@@ -123,7 +123,7 @@ def test_figures_are_consistent_whenever_they_are_read(
         owner = getattr(keeper, part)
         monkeypatch.setattr(owner, name, looked_at(getattr(owner, name)))
     work_for(keeper)
-    keeper.made._keep()
+    keeper.made._run_keeper()
     look()
     assert len(looks) > 50
     assert {*looks} > {0, 9}
@@ -150,7 +150,7 @@ def test_found_nine_of_twelve_values_vanished_from_the_count(
     keeper = Keeper(state, monkeypatch, database.answer, takes=takes)
     work_for(keeper)
     break_it(monkeypatch, getattr(keeper, part), name, which, done=done)
-    keeper.made._thread("keeper", keeper.made._keep).run()
+    keeper.made._thread("keeper", keeper.made._run_keeper).run()
     while keeper._events:  # the others go on: the device, and the sender with its last request
         keeper._events.pop(0)[2]()
     on_disk, lost = keeper.made.stop(0.0)

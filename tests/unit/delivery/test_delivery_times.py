@@ -10,7 +10,7 @@ import pytest
 
 from bat2influx.clock import Hold
 from bat2influx.delivery import delivery
-from bat2influx.delivery.delivery import GENTLY, MAX_BATCH
+from bat2influx.delivery.delivery import MAX_BATCH, MAX_DISK_PAUSE
 from bat2influx.influx.outcome import Outcome
 from bat2influx.reading import NS
 from tests.unit.delivery.keeper_by_hand import (
@@ -69,7 +69,8 @@ def test_a_pause_that_the_server_requests_is_kept(make: Make) -> None:
 
 
 @pytest.mark.parametrize(
-    ("took", "wait"), [(0.0, 0.0), (0.5, 0.5), (GENTLY, GENTLY), (30.0, GENTLY)]
+    ("took", "wait"),
+    [(0.0, 0.0), (0.5, 0.5), (MAX_DISK_PAUSE, MAX_DISK_PAUSE), (30.0, MAX_DISK_PAUSE)],
 )
 def test_lines_from_disk_use_half_of_the_databases_time(
     make: Make, took: float, wait: float
@@ -77,7 +78,7 @@ def test_lines_from_disk_use_half_of_the_databases_time(
     """A pause as long as the request, at most 2 s; fresh lines are sent at once."""
     keeper = make(takes=took)
     keeper.spool.append(lines(0, 2 * MAX_BATCH))
-    keeper.spool.keep(everything=True)
+    keeper.spool.flush(everything=True)
     keeper.run(200.0)
     first, second = keeper.requests
     assert (first[0], second[0]) == (0.0, took + wait)
@@ -199,8 +200,8 @@ def test_the_delay_is_that_of_the_slowest_stored_line(
     )
     keeper.take()
     keeper.settle(answer)
-    assert keeper.made.take_delay() == delay
-    assert keeper.made.take_delay() is None
+    assert keeper.made.pop_delay() == delay
+    assert keeper.made.pop_delay() is None
 
 
 def test_the_delay_uses_the_clock_of_the_timestamps(make: Make) -> None:
@@ -210,7 +211,7 @@ def test_the_delay_uses_the_clock_of_the_timestamps(make: Make) -> None:
     keeper.spool.append([b"dc V=1 %d" % (keeper.wall + 3597 * NS)])
     keeper.take()
     keeper.settle(accepts)
-    assert keeper.made.take_delay() == 3.0
+    assert keeper.made.pop_delay() == 3.0
 
 
 def test_of_several_batches_the_slowest_counts(make: Make) -> None:
@@ -221,4 +222,4 @@ def test_of_several_batches_the_slowest_counts(make: Make) -> None:
         keeper.spool.append([b"dc V=1 %d" % (keeper.wall - age * NS)])
         keeper.take()
         keeper.settle(accepts)
-    assert keeper.made.take_delay() == 7.0
+    assert keeper.made.pop_delay() == 7.0

@@ -19,7 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bat2influx.clock import Hold
-from bat2influx.delivery.delivery import LOOK, Delivery
+from bat2influx.delivery.delivery import INBOX_CHECK, Delivery
 from bat2influx.delivery.disk_queue import DiskQueue
 from bat2influx.delivery.memory_queue import MemoryQueue
 from bat2influx.delivery.pacing import DISTANCE, MOST
@@ -119,7 +119,7 @@ def test_lines_are_queued_during_a_request(make: Make, takes: float) -> None:
     for number in range(0, 4000, 7):
         keeper.put(number / 1024, number, number + 1)
     keeper.run(20.0)
-    assert max(taken) <= LOOK + 1e-9
+    assert max(taken) <= INBOX_CHECK + 1e-9
     assert keeper.made.figures.accepted == len(taken)
 
 
@@ -144,7 +144,7 @@ def test_another_database_and_the_end_are_not_delayed(make: Make) -> None:
     keeper.put(0.052, 100, 101)
     keeper.put(0.0525, 101, 102)
     keeper.at(0.0545, keeper.made.stop, 7.5)
-    keeper.made._keep()
+    keeper.made._run_keeper()
     moments = [moment for moment, _ in keeper.requests]
     assert 0.0515 in moments
     assert keeper.now < 0.06
@@ -226,12 +226,12 @@ def test_no_line_is_missed_and_none_is_late(
         assert made.figures.accepted == len(handed) == len(took)
         assert not made._inbox
         late = max((took[each] - at for each, at in handed.items()), default=0.0)
-        assert late <= max(LOOK, MOST) + 1e-9
+        assert late <= max(INBOX_CHECK, MOST) + 1e-9
         begun = [moment for moment, _ in keeper.requests]
         if answers == [accepts] * len(answers) and not held[0]:
             sent = {stamp - 10**18: at for at, batch in keeper.requests for stamp in batch}
             worst = max((sent[each] - at for each, at in handed.items()), default=0.0)
-            assert worst <= max(MOST, takes) + LOOK + 1e-9
+            assert worst <= max(MOST, takes) + INBOX_CHECK + 1e-9
         if "use" not in {what for _, what, _ in events} and not held[0]:
             close = [late - early < DISTANCE - 1e-9 for early, late in pairwise(begun)]
             assert not any(one and other for one, other in pairwise(close))

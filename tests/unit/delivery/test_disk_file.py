@@ -14,7 +14,7 @@ import pytest
 from bat2influx.delivery import disk_file, disk_format, disk_rows
 from bat2influx.delivery.disk_errors import DiskError, DiskFault, LineError
 from bat2influx.delivery.disk_file import DiskFile
-from bat2influx.delivery.disk_rows import WAITING, Figures
+from bat2influx.delivery.disk_rows import QUEUED, Figures
 from tests.unit.delivery.test_disk_queue import lines
 
 WAL = 64 * 1024  # bytes
@@ -43,7 +43,7 @@ def time(monkeypatch: pytest.MonkeyPatch) -> Time:
 
 def make(state: Path) -> DiskFile:
     """Return a file in a folder."""
-    return DiskFile(state / disk_format.NAME, wal=WAL, patience=0.0, linger=LINGER)
+    return DiskFile(state / disk_format.NAME, wal=WAL, lock_timeout=0.0, linger=LINGER)
 
 
 @pytest.fixture
@@ -77,7 +77,7 @@ def names(file: DiskFile) -> set[str]:
 def content(file: DiskFile) -> list[bytes]:
     """Return the queued lines, as another connection sees them."""
     with closing(disk_format.connect_to_read(file.path, 0.0)) as db:
-        return [line for row in disk_rows.rows(db, WAITING) for line in row.lines]
+        return [line for row in disk_rows.rows(db, QUEUED) for line in row.lines]
 
 
 def coded(code: int) -> sqlite3.OperationalError:
@@ -94,7 +94,7 @@ def test_reading_creates_no_file(file: DiskFile) -> None:
     """Nor is anything counted as lost."""
     with file.guarded():
         assert file.opened() is None
-    file.give_back(now=True)
+    file.free_space(now=True)
     file.close()
     assert (names(file), file.figures, file.generation, file.lost) == (set(), EMPTY, 0, 0)
 
@@ -266,7 +266,7 @@ def test_an_empty_file_is_removed_after_a_while(
     time.now += 1000.0
     take(file, 1 if waits else 4)
     time.now += later
-    file.give_back(now=now)
+    file.free_space(now=now)
     assert (names(file) == set()) is goes
     assert file.generation == (1 if goes else 0)
     assert (file.figures == EMPTY) is goes
@@ -280,15 +280,15 @@ def test_rejected_lines_keep_the_file_but_not_its_size(file: DiskFile, time: Tim
     put(file, 0, 20_000, 30)
     take(file, 20_001, rejected=3)
     large = file.path.stat().st_size
-    file.give_back()
+    file.free_space()
     assert file.path.stat().st_size == large
     time.now += LINGER
-    file.give_back()
+    file.free_space()
     assert names(file) == {file.path.name}
     assert file.path.stat().st_size < large // 10
     assert file.figures == Figures(20_001, 20_001, 3, None)
     again = file.path.stat().st_mtime_ns
-    file.give_back(now=True)
+    file.free_space(now=True)
     assert file.path.stat().st_mtime_ns == again
     put(file, 7, 8)
     assert content(file) == lines(7, 8)
@@ -301,11 +301,11 @@ def test_a_file_is_not_removed_while_it_is_read(file: DiskFile) -> None:
     with closing(disk_format.connect_to_read(file.path, 0.0)) as other:
         other.execute("BEGIN")
         other.execute("SELECT * FROM waiting").fetchall()
-        file.give_back(now=True)
+        file.free_space(now=True)
         assert file.path.exists()
     with file.guarded():
         assert file.opened()
-    file.give_back(now=True)
+    file.free_space(now=True)
     assert names(file) == set()
 
 

@@ -15,7 +15,7 @@ from bat2influx.delivery import disk_format, disk_repair, disk_rows
 from bat2influx.delivery.disk_errors import DamagedError, DiskError, DiskFault
 from bat2influx.delivery.disk_file import DiskFile
 from bat2influx.delivery.disk_pages import SIZE
-from bat2influx.delivery.disk_rows import REJECTED, WAITING, Figures
+from bat2influx.delivery.disk_rows import QUEUED, REJECTED, Figures
 from tests.support import disk
 from tests.support.spool_rows import store_text
 from tests.unit.delivery.test_disk_file import content, make, names, put, take
@@ -177,7 +177,7 @@ def test_a_large_file_is_recovered_in_slices(
     texts = []
     with pytest.raises(DiskError) as raised, file.guarded():
         raise DamagedError("a row is missing")
-    while raised.value.fault is DiskFault.SAVING:
+    while raised.value.fault is DiskFault.SALVAGING:
         texts.append(str(raised.value))
         assert (file.figures.end, file.generation, file.lost) == (3001, 0, 0)
         with pytest.raises(DiskError) as raised:
@@ -201,7 +201,7 @@ def test_a_stop_does_not_wait_for_the_recovery(
     monkeypatch.setattr(file._repair, "_slice_of", lambda work: work.run(0.0))
     with pytest.raises(DiskError) as raised, file.guarded():
         raise DamagedError("a row is missing")
-    assert raised.value.fault is DiskFault.SAVING
+    assert raised.value.fault is DiskFault.SALVAGING
     file.close()
     assert names(file) == {file.path.name}
     again = make(file.path.parent)
@@ -217,7 +217,7 @@ def test_an_unreadable_file_delays_nothing(file: DiskFile, monkeypatch: pytest.M
     def fail(*_: object) -> None:
         raise TypeError("nobody has thought of this")
 
-    monkeypatch.setattr(disk_repair.salvage, "Wreck", fail)
+    monkeypatch.setattr(disk_repair.salvage, "RecoveredRows", fail)
     text = "0 of its values stay queued, 3 are lost"
     with pytest.raises(DiskError, match=text) as raised, file.guarded():
         raise DamagedError("a row is missing")
@@ -248,7 +248,7 @@ def test_losses_of_a_file_found_damaged_are_counted_by_its_numbers(file: DiskFil
     with pytest.raises(DiskError, match="is damaged") as raised, third.guarded():
         db = third.opened()
         assert db
-        list(disk_rows.rows(db, WAITING))
+        list(disk_rows.rows(db, QUEUED))
     assert "20 of its values stay queued, 10 are lost" in str(raised.value)
     assert third.lost == 10
     third._disconnect()
@@ -306,7 +306,7 @@ def test_rows_hidden_later_are_detected_before_the_file_is_removed(file: DiskFil
     with again.guarded():
         again.opened()
     take(again, again.figures.end)
-    again.give_back(now=True)
+    again.free_space(now=True)
     assert again.path.exists()
     with pytest.raises(DiskError, match="is inconsistent"):
         put(again, 0, 1)
@@ -326,7 +326,7 @@ def test_rejected_rows_are_not_checked_at_each_turn(
         take(file, file.figures.end, rejected=2)
         checks.clear()
         for _ in range(3):
-            file.give_back(now=True)
+            file.free_space(now=True)
         assert len(checks) == 1, changes
     assert names(file) >= {file.path.name}
 
@@ -346,7 +346,7 @@ def test_a_failed_check_is_damage_or_repeated(
 
     with monkeypatch.context() as patched:
         patched.setattr(disk_format, "check", fail)
-        file.give_back(now=True)
+        file.free_space(now=True)
         assert file.path.exists()
     if damage:
         with pytest.raises(DiskError, match="is damaged") as raised:

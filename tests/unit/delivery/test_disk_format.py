@@ -16,7 +16,7 @@ from bat2influx.delivery import disk_format, disk_rows
 from bat2influx.delivery.disk_errors import DamagedError, DiskError, DiskFault
 from bat2influx.delivery.disk_format import NewerError
 from bat2influx.delivery.disk_reader import DiskReader
-from bat2influx.delivery.disk_rows import WAITING, scalar
+from bat2influx.delivery.disk_rows import QUEUED, scalar
 from tests.support import disk
 from tests.unit.delivery.test_disk_queue import all_of, lines, queue_in
 
@@ -116,12 +116,12 @@ def test_a_commit_is_synced_and_nothing_is_written_twice(path: Path) -> None:
         assert scalar(again, "PRAGMA auto_vacuum") == 0
 
 
-@pytest.mark.parametrize("patience", [0.0, 1.5])
-def test_another_programs_lock_is_awaited_with_patience(path: Path, patience: float) -> None:
+@pytest.mark.parametrize("lock_timeout", [0.0, 1.5])
+def test_another_programs_lock_is_awaited_with_patience(path: Path, lock_timeout: float) -> None:
     """For the set time."""
     disk_format.create(path).close()
-    with closing(disk_format.connect(path, patience)) as db:
-        assert scalar(db, "PRAGMA busy_timeout") == 1000 * patience
+    with closing(disk_format.connect(path, lock_timeout)) as db:
+        assert scalar(db, "PRAGMA busy_timeout") == 1000 * lock_timeout
 
 
 def test_a_file_of_this_format_is_opened_without_a_change(path: Path) -> None:
@@ -130,7 +130,7 @@ def test_a_file_of_this_format_is_opened_without_a_change(path: Path) -> None:
         disk_rows.insert(db, 1, lines(0, 1900))
     before = path.read_bytes()
     with closing(disk_format.connect(path, 0.0)) as db:
-        assert [row.end for row in disk_rows.rows(db, WAITING)] == [1801, 1901]
+        assert [row.end for row in disk_rows.rows(db, QUEUED)] == [1801, 1901]
     assert path.read_bytes() == before
 
 

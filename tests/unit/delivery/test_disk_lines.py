@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from bat2influx.delivery import disk_lines
 from bat2influx.delivery.disk_errors import DamagedError, LineError
 from bat2influx.delivery.disk_lines import (
-    MOST_UNPACKED,
+    MAX_UNPACKED,
     ROW_LINES,
     ROW_TEXT,
     count,
@@ -125,9 +125,9 @@ def test_a_row_that_would_unpack_to_very_much_is_damage() -> None:
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    assert peak < 4 * MOST_UNPACKED
+    assert peak < 4 * MAX_UNPACKED
     with pytest.raises(DamagedError):
-        unpacked(stored(b"\n" * (MOST_UNPACKED - 10), 1))
+        unpacked(stored(b"\n" * (MAX_UNPACKED - 10), 1))
     with pytest.raises(DamagedError):
         unpacked(stored(b"\n" * (2 * ROW_LINES + 1), ROW_LINES + 1))
     assert len(unpacked(stored(b"\n" * (2 * ROW_LINES - 1), ROW_LINES))) == ROW_LINES

@@ -15,7 +15,7 @@ from bat2influx.delivery.disk_errors import DamagedError
 from bat2influx.delivery.disk_format import TABLES
 from bat2influx.delivery.disk_lines import ROW_LINES
 from bat2influx.delivery.disk_merge import LARGE, MOST, Merger, merge
-from bat2influx.delivery.disk_rows import WAITING
+from bat2influx.delivery.disk_rows import QUEUED
 from tests.unit.delivery.test_disk_lines import nine_values
 from tests.unit.delivery.test_disk_queue import all_of, lines, queue_in
 
@@ -38,7 +38,7 @@ class Table:
 
     def rows(self) -> list[int]:
         """Return the number of lines in each row; all lines are present."""
-        found = list(disk_rows.rows(self.db, WAITING))
+        found = list(disk_rows.rows(self.db, QUEUED))
         assert not found or found[-1].end == self.end
         return [len(row.lines) for row in found]
 
@@ -60,7 +60,7 @@ def test_rows_of_seconds_become_one_of_minutes(table: Table) -> None:
     assert table.rows() == [ROW_LINES, 9]
     table.append(*[9] * 400)
     assert table.rows() == [ROW_LINES] * 3 + [9]
-    found = [line for row in disk_rows.rows(table.db, WAITING) for line in row.lines]
+    found = [line for row in disk_rows.rows(table.db, QUEUED) for line in row.lines]
     assert found == lines(1, table.end)
 
 

@@ -29,7 +29,7 @@ def lines(first: int, last: int, length: int = 0) -> list[bytes]:
 
 def queue_in(directory: Path, max_size: int = 10**7, *, linger: float = 0.0) -> DiskQueue:
     """Return a disk queue, whose time does not advance."""
-    return DiskQueue(directory, max_size, patience=0.0, linger=linger, clock=lambda: NOW)
+    return DiskQueue(directory, max_size, lock_timeout=0.0, linger=linger, clock=lambda: NOW)
 
 
 def batch_of(queue: DiskQueue, max_lines: int = 10**6) -> StoredBatch:
@@ -64,7 +64,7 @@ def test_nothing_is_on_disk_before_the_first_line(tmp_path: Path) -> None:
     queue = queue_in(state)
     queue.open()
     assert (queue.next_batch(10), len(queue), queue.size, oldest_in(queue)) == (None, 0, 0, None)
-    assert (rejected_in(queue, 10), queue.retry_rejected(), queue.take_request()) == ([], 0, False)
+    assert (rejected_in(queue, 10), queue.retry_rejected(), queue.pop_request()) == ([], 0, False)
     queue.append([])
     queue.close()
     with closing(DiskReader(state)) as reader:
@@ -283,7 +283,7 @@ def test_a_request_is_carried_out_once(tmp_path: Path) -> None:
     queue = queue_in(tmp_path)
     request_retry(tmp_path)
     request_retry(tmp_path)
-    assert [queue.take_request(), queue.take_request()] == [True, False]
+    assert [queue.pop_request(), queue.pop_request()] == [True, False]
     assert list(tmp_path.iterdir()) == []
     with pytest.raises(DiskError, match="absent"):
         request_retry(tmp_path / "absent")

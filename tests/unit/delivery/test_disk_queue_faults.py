@@ -135,9 +135,9 @@ def test_a_request_that_cannot_be_removed_is_an_error(tmp_path: Path) -> None:
     queue = queue_in(tmp_path)
     (tmp_path / "retry-rejected").touch()
     disk.set_read_only(tmp_path, True)
-    assert fault_of(queue.take_request).fault is DiskFault.READ_ONLY
+    assert fault_of(queue.pop_request).fault is DiskFault.READ_ONLY
     disk.set_read_only(tmp_path, False)
-    assert queue.take_request()
+    assert queue.pop_request()
 
 
 # Busy
@@ -169,7 +169,7 @@ def test_a_file_that_is_locked_when_it_is_opened_is_left_alone(tmp_path: Path) -
     other.execute("BEGIN EXCLUSIVE")
     again = queue_in(tmp_path)
     assert fault_of(again.open).fault is DiskFault.BUSY
-    assert fault_of(lambda: DiskReader(tmp_path, patience=0.0)).fault is DiskFault.BUSY
+    assert fault_of(lambda: DiskReader(tmp_path, lock_timeout=0.0)).fault is DiskFault.BUSY
     other.close()
     again.open()
     assert all_of(again) == lines(0, 9)

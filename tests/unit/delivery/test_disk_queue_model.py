@@ -53,7 +53,7 @@ class StoreAndLists(QueueAndLists):
     def open(self) -> None:
         """Start with the lines on disk."""
         self.real = self.disk_queue = DiskQueue(
-            self.directory, self.max_size, patience=0.0, linger=self.linger
+            self.directory, self.max_size, lock_timeout=0.0, linger=self.linger
         )
         self.batch, self.shown = None, 0
         self.dropped = self.rejected_dropped = 0

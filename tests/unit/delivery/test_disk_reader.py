@@ -69,7 +69,7 @@ def test_a_reader_leaves_no_trace(tmp_path: Path, left: str) -> None:
     before = {path.name: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
     before.pop("spool.sqlite-shm", None)
     with closing(DiskReader(tmp_path)) as reader:
-        assert reader.summary().waiting == 1000
+        assert reader.summary().queued == 1000
         assert list(reader.lines()) == lines(0, 1000)
     after = {path.name: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
     after.pop("spool.sqlite-shm", None)
@@ -246,7 +246,7 @@ def test_a_lock_between_two_pieces_is_reported(tmp_path: Path) -> None:
     queue.append(lines(0, 30_000))
     queue.close()
     with (
-        closing(DiskReader(tmp_path, patience=0.0)) as reader,
+        closing(DiskReader(tmp_path, lock_timeout=0.0)) as reader,
         closing(sqlite3.connect(tmp_path / "spool.sqlite", isolation_level=None)) as other,
     ):
         listing = reader.lines()
@@ -258,6 +258,6 @@ def test_a_lock_between_two_pieces_is_reported(tmp_path: Path) -> None:
 
 
 def _read(directory: Path) -> None:
-    with closing(DiskReader(directory, patience=0.0)) as reader:
+    with closing(DiskReader(directory, lock_timeout=0.0)) as reader:
         reader.summary()
         list(reader.lines())

@@ -56,7 +56,7 @@ def killed(tmp_path: Path) -> Path:
 def fault(repair: Repair) -> DiskFault:
     """Return why the salvage does not finish."""
     with pytest.raises(DiskError) as raised:
-        repair.go_on()
+        repair.continue_salvage()
     return raised.value.fault
 
 
@@ -66,10 +66,10 @@ def fault(repair: Repair) -> DiskFault:
 def test_a_small_file_is_checked_at_once(killed: Path) -> None:
     """The next call checks it again."""
     repair = Repair(killed)
-    repair.look()
+    repair.check()
     disk.change(disk_format.companion(killed, "-wal"), 32 + 4120 + 100, b"x" * 50)
     with pytest.raises(DamagedError, match="a part of its WAL"):
-        repair.look()
+        repair.check()
     assert not repair.under_way
 
 
@@ -79,10 +79,10 @@ def test_a_large_wal_is_checked_in_slices(killed: Path, monkeypatch: pytest.Monk
     repair, slices = Repair(killed), 0
     while slices < 100:
         try:
-            repair.look()
+            repair.check()
             break
         except DiskError as error:
-            assert error.fault is DiskFault.LOOKING
+            assert error.fault is DiskFault.CHECKING
             assert "has a large WAL, which is checked first" in str(error)
             slices += 1
     frames = disk_format.companion(killed, "-wal").stat().st_size // 4120
@@ -97,11 +97,11 @@ def test_damage_found_in_a_later_slice_is_reported(
     monkeypatch.setattr(disk_repair, "time", Time(step=salvage.SLICE / 10))
     repair = Repair(killed)
     with pytest.raises(DiskError):
-        repair.look()
+        repair.check()
     with pytest.raises(DamagedError):
         for _ in range(100):
             with pytest.raises(DiskError):
-                repair.look()
+                repair.check()
 
 
 def test_a_check_can_be_aborted(killed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -112,11 +112,11 @@ def test_a_check_can_be_aborted(killed: Path, monkeypatch: pytest.MonkeyPatch) -
         patched.setattr(disk_repair, "time", Time(step=salvage.SLICE))
         repair = Repair(killed)
         with pytest.raises(DiskError):
-            repair.look()
+            repair.check()
     assert len([*open_files.iterdir()]) == before + 1
     repair.close()
     assert len([*open_files.iterdir()]) == before
-    repair.look()
+    repair.check()
 
 
 def test_a_later_version_is_reported(path: Path) -> None:
@@ -127,7 +127,7 @@ def test_a_later_version_is_reported(path: Path) -> None:
         db.execute("PRAGMA user_version = 9")
         db.execute("VACUUM")
     with pytest.raises(NewerError):
-        Repair(path).look()
+        Repair(path).check()
 
 
 # The salvage
@@ -138,8 +138,8 @@ def test_a_new_file_replaces_the_damaged_one(path: Path) -> None:
     repair = Repair(path)
     repair.begin("it is damaged")
     assert repair.under_way
-    saved = repair.go_on()
-    assert (saved.waiting, saved.lost, repair.under_way) == (50, 0, False)
+    saved = repair.continue_salvage()
+    assert (saved.queued, saved.lost, repair.under_way) == (50, 0, False)
 
 
 def test_a_removed_file_ends_the_repair(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -190,7 +190,7 @@ def test_a_lock_of_another_program_is_checked_at_each_turn(path: Path) -> None:
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN EXCLUSIVE")
         assert fault(repair) is DiskFault.BUSY
-    assert repair.go_on().waiting == 50
+    assert repair.continue_salvage().queued == 50
 
 
 @disk.on_a_small_disk

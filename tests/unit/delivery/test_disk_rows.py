@@ -12,7 +12,7 @@ import pytest
 from bat2influx.delivery import disk_lines, disk_rows
 from bat2influx.delivery.disk_errors import DamagedError, LineError
 from bat2influx.delivery.disk_format import TABLES
-from bat2influx.delivery.disk_rows import AROUND, REJECTED, ROW_LINES, WAITING, Figures
+from bat2influx.delivery.disk_rows import AROUND, QUEUED, REJECTED, ROW_LINES, Figures
 from tests.support.spool_rows import padding, store_text
 
 Record = tuple[int, int, bytes, bytes, int]
@@ -34,7 +34,7 @@ def lines(first: int, last: int, length: int = 0) -> list[bytes]:
 
 def waiting(db: sqlite3.Connection) -> dict[int, list[bytes]]:
     """Return the lines of each row, by its number."""
-    return {row.number: row.lines for row in disk_rows.rows(db, WAITING)}
+    return {row.number: row.lines for row in disk_rows.rows(db, QUEUED)}
 
 
 def rejected(db: sqlite3.Connection) -> list[bytes]:
@@ -165,17 +165,17 @@ def test_figures_are_those_of_the_first_and_the_last_row(db: sqlite3.Connection)
 def test_a_closed_iterator_locks_nothing(db: sqlite3.Connection) -> None:
     """The tables can be changed afterwards."""
     disk_rows.insert(db, 1, lines(0, 600))
-    with closing(disk_rows.rows(db, WAITING)) as rows:
+    with closing(disk_rows.rows(db, QUEUED)) as rows:
         assert next(rows).number == 1
     db.execute("DROP TABLE waiting")
 
 
 def test_row_returns_the_first_row(db: sqlite3.Connection) -> None:
     """None without any."""
-    assert disk_rows.row(db, WAITING) is None
+    assert disk_rows.row(db, QUEUED) is None
     disk_rows.insert(db, 1, lines(0, 5400))
-    first, last = disk_rows.row(db, WAITING), disk_rows.row(db, WAITING, "ORDER BY number DESC")
-    before = disk_rows.row(db, WAITING, "WHERE number < ? ORDER BY number DESC", (3601,))
+    first, last = disk_rows.row(db, QUEUED), disk_rows.row(db, QUEUED, "ORDER BY number DESC")
+    before = disk_rows.row(db, QUEUED, "WHERE number < ? ORDER BY number DESC", (3601,))
     assert [each and each.number for each in (first, last, before)] == [1, 3601, 1801]
 
 
@@ -196,7 +196,7 @@ def test_the_rows_around_a_range_contain_its_lines(
 ) -> None:
     """A short row may be returned in addition, before them."""
     disk_rows.insert(db, 1, lines(0, 5400))
-    assert [row.number for row in disk_rows.rows(db, WAITING, AROUND, (first, end))] == numbers
+    assert [row.number for row in disk_rows.rows(db, QUEUED, AROUND, (first, end))] == numbers
 
 
 def test_a_row_is_replaced_in_its_place(db: sqlite3.Connection) -> None:
@@ -322,11 +322,11 @@ def test_numbers_that_do_not_rise_are_damage(db: sqlite3.Connection) -> None:
     """Circular pages would have no end; a descending query may fall."""
     disk_rows.insert(db, 1, lines(0, 4000))
     both = "WHERE number > 0 UNION ALL SELECT number, crc, packed, x'', 0 FROM waiting"
-    found = disk_rows.rows(db, WAITING, both)
+    found = disk_rows.rows(db, QUEUED, both)
     assert [next(found).number for _ in range(3)] == [1, 1801, 3601]
     with pytest.raises(DamagedError, match="out of order: 1"):
         next(found)
-    backwards = disk_rows.rows(db, WAITING, "ORDER BY number DESC")
+    backwards = disk_rows.rows(db, QUEUED, "ORDER BY number DESC")
     assert [row.number for row in backwards] == [3601, 1801, 1]
 
 

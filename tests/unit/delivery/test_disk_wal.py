@@ -212,10 +212,10 @@ def test_a_very_large_log_is_read_up_to_a_bound(
 ) -> None:
     """SQLite handles the rest."""
     end = commits(log)[2] + 1
-    monkeypatch.setattr(disk_wal, "MOST_FRAMES", end)
+    monkeypatch.setattr(disk_wal, "MAX_FRAMES", end)
     wal = of(log)
-    assert (frames(wal), wal.cut) == ((end, end, end, False), True)
-    assert not of(log[: HEADER + end * FRAME]).cut
+    assert (frames(wal), wal.truncated) == ((end, end, end, False), True)
+    assert not of(log[: HEADER + end * FRAME]).truncated
     assert frames(of(bytes(HEADER) + log[HEADER:])) == (end, end, 0, True)
     assert frames(of(bytes(HEADER + end * FRAME) + log[HEADER + end * FRAME :]))[0] == 0
 

@@ -11,7 +11,7 @@ AWAY, STUCK = Trouble("database", "away"), Trouble("inbox overflow", "stuck")
 
 
 @pytest.mark.parametrize(
-    ("came", "lost", "waiting", "dropped"),
+    ("received", "lost", "waiting", "dropped"),
     [
         (10, 0, 4, 1),  # the queues have all that came
         (13, 0, 7, 1),
@@ -20,14 +20,14 @@ AWAY, STUCK = Trouble("database", "away"), Trouble("inbox overflow", "stuck")
     ],
 )
 def test_each_line_is_counted_in_one_place(
-    came: int, lost: int, waiting: int, dropped: int
+    received: int, lost: int, waiting: int, dropped: int
 ) -> None:
     """In the queues, on the way to them, or dropped before."""
-    published = Figures(accepted=3, waiting=4, on_disk=2, rejected=2, dropped=1, taken_in=10)
-    seen = published.with_inbox(came, lost, None)
-    assert (seen.waiting, seen.dropped) == (waiting, dropped)
+    published = Figures(accepted=3, queued=4, on_disk=2, rejected=2, dropped=1, appended=10)
+    seen = published.with_inbox(received, lost, None)
+    assert (seen.queued, seen.dropped) == (waiting, dropped)
     assert (seen.accepted, seen.on_disk, seen.rejected) == (3, 2, 2)
-    assert seen.accepted + seen.waiting + seen.rejected + seen.dropped == came
+    assert seen.accepted + seen.queued + seen.rejected + seen.dropped == received
 
 
 def test_a_trouble_of_the_inbox_comes_last() -> None:

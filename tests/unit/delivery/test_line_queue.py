@@ -45,7 +45,7 @@ def on_disk(directory: Path, max_size: int) -> Made:
         with closing(DiskReader(directory)) as reader:
             return [(each.line, each.reason) for each in reader.rejected()]
 
-    return Made(DiskQueue(directory, max_size, patience=0.0, linger=0.0), rejected)
+    return Made(DiskQueue(directory, max_size, lock_timeout=0.0, linger=0.0), rejected)
 
 
 @pytest.fixture(params=[in_memory, on_disk], ids=["memory", "disk"])
@@ -215,7 +215,7 @@ class OnDisk(QueueAccount):
     def begin(self, max_size: int) -> None:
         """Create it."""
         self.directory = Path(tempfile.mkdtemp(prefix="line-queue-"))
-        self.real = DiskQueue(self.directory, max_size, patience=0.0, linger=1e6)
+        self.real = DiskQueue(self.directory, max_size, lock_timeout=0.0, linger=1e6)
 
     def waiting_now(self) -> list[bytes]:
         """Return the queued lines."""

@@ -82,11 +82,11 @@ def test_lines_on_disk_are_corrected(on_disk: Spool) -> None:
     """Once for each step, in either direction, in order with later lines."""
     for at in range(0, MANY, 500):
         on_disk.append(lines(*range(at, at + 500)))
-        on_disk.keep()
+        on_disk.flush()
     assert on_disk.on_disk == MANY
     assert on_disk.shift(HOUR) == MANY
     on_disk.append(lines(HOUR + MANY))
-    on_disk.keep()
+    on_disk.flush()
     assert on_disk.shift(-7) == MANY + 1
     assert drained(on_disk) == [HOUR + at - 7 for at in range(MANY + 1)]
 
@@ -97,30 +97,30 @@ def test_lines_of_an_earlier_process_keep_their_timestamps(tmp_path: Path) -> No
         before.append(lines(1, 2))
     with closing(make(tmp_path, 0.0)) as after:
         after.append(lines(3))
-        after.keep()
+        after.flush()
         assert after.shift(HOUR) == 1
         assert drained(after) == [1, 2, HOUR + 3]
 
 
 @pytest.mark.parametrize("kept", [False, True])
-@pytest.mark.parametrize("in_doubt", [False, True])
+@pytest.mark.parametrize("uncertain", [False, True])
 @pytest.mark.parametrize("from_disk", [False, True])
 def test_the_batch_being_sent_is_corrected_unless_it_may_be_stored(
-    tmp_path: Path, kept: bool, in_doubt: bool, from_disk: bool
+    tmp_path: Path, kept: bool, uncertain: bool, from_disk: bool
 ) -> None:
     """After a lost answer its lines keep their timestamps, because they would be stored twice."""
     with closing(make(tmp_path, 0.0)) as spool:
         spool.append(lines(1, 2))
         if from_disk:
-            spool.keep()
+            spool.flush()
         batch = spool.next_batch(10)
         spool.append(lines(3))
         if kept:  # on disk, while it is under way
-            spool.keep()
+            spool.flush()
         assert batch
         assert spool.shift(HOUR) == 1
-        spool.settle(batch, batch.lines, (), in_doubt=in_doubt)
-        first = [1, 2] if in_doubt else [HOUR + 1, HOUR + 2]
+        spool.settle(batch, batch.lines, (), uncertain=uncertain)
+        first = [1, 2] if uncertain else [HOUR + 1, HOUR + 2]
         assert drained(spool) == sorted([*first, HOUR + 3])
 
 
@@ -130,12 +130,12 @@ def test_lines_that_may_be_stored_stay_so_for_later_steps(tmp_path: Path, from_d
     with closing(make(tmp_path, 0.0)) as spool:
         spool.append(lines(1, 2))
         if from_disk:
-            spool.keep()
+            spool.flush()
         batch = spool.next_batch(10)
         assert batch
-        spool.settle(batch, batch.lines, (), in_doubt=True)
+        spool.settle(batch, batch.lines, (), uncertain=True)
         spool.append(lines(3))
-        spool.keep()
+        spool.flush()
         assert spool.shift(HOUR) == 1
         spool.append(lines(HOUR + 4))
         assert spool.shift(5) == 2
@@ -145,10 +145,10 @@ def test_lines_that_may_be_stored_stay_so_for_later_steps(tmp_path: Path, from_d
 def test_stored_lines_that_are_sent_again_keep_their_timestamps(on_disk: Spool) -> None:
     """A batch that was written to disk after others while it was being sent."""
     on_disk.append(lines(1))
-    on_disk.keep()
+    on_disk.flush()
     on_disk.append(lines(2))
     batch = on_disk.next_batch(10)
-    on_disk.keep()
+    on_disk.flush()
     assert batch
     assert stamps(batch) == [2]
     on_disk.shift(HOUR)
@@ -178,7 +178,7 @@ def test_a_correction_on_a_failed_disk_is_made_later(tmp_path: Path) -> None:
     )
     spool.open()
     spool.append([b"dc Soc=5%b %d" % (padding(at, 200), at) for at in range(500)])
-    spool.keep()
+    spool.flush()
     disk.fill(tmp_path)
     spool.shift(HOUR)
     assert spool.fault
@@ -196,7 +196,7 @@ def test_fresh_values_stay_in_memory_until_the_clock_is_right(tmp_path: Path) ->
     with closing(make(tmp_path, 0.0)) as spool:
         spool.hold = Hold.UNSYNCHRONISED
         spool.append(lines(2))
-        spool.keep()
+        spool.flush()
         assert (spool.on_disk, spool.in_memory, spool.sendable) == (1, 1, True)
         assert drained(spool) == [1]
         assert not spool.sendable

@@ -17,7 +17,7 @@ from bat2influx.delivery.reports import Reports
 from bat2influx.failure import Trouble
 from bat2influx.influx.outcome import Outcome, RejectedLine
 from bat2influx.service.events import MESSAGE_IDS
-from bat2influx.service.journal import IN_A_ROW, RETURNS
+from bat2influx.service.journal import MAX_RECOVERIES, RETURNS
 from tests.unit.delivery.keeper_by_hand import (
     AWAY,
     CLOSED,
@@ -120,10 +120,10 @@ def test_an_alternating_database_does_not_fill_the_log(make: Make, logged: Logge
         keeper.put(float(second), second, second + 1)
     keeper.run(300.0)
     texts = logged()
-    assert len(texts) == 2 * IN_A_ROW + 2
+    assert len(texts) == 2 * MAX_RECOVERIES + 2
     assert {*texts[:-1:2]} == {"W InfluxDB is away"}
     assert all("is reachable again" in text for text in texts[1::2])
-    assert f"{100 - IN_A_ROW} failed attempts" in texts[-1]
+    assert f"{100 - MAX_RECOVERIES} failed attempts" in texts[-1]
     assert (keeper.made.figures.troubles, keeper.made.figures.accepted) == ((), 200)
 
 
@@ -150,7 +150,7 @@ def test_a_delayed_recovery_is_not_that_of_another_database(logged: Logged) -> N
         reports.delivered("InfluxDB at a:8086", second + 1.0)
     logged()
     reports.use_database("b:8086")
-    reports.goes_on(100.0)
+    reports.report_recovery(100.0)
     assert logged() == []
     reports.delivered("InfluxDB at b:8086", 101.0)
     assert [text.partition(",")[0] for text in logged()] == [
@@ -300,7 +300,7 @@ def test_an_alternating_disk_does_not_fill_the_log(logged: Logged) -> None:
     fault = DiskError(DiskFault.OTHER, "cannot use it")
     for second in range(1000):
         reports.disk(None if second % 2 else fault, float(second))
-    assert len(logged()) == 2 * IN_A_ROW + 1
+    assert len(logged()) == 2 * MAX_RECOVERIES + 1
 
 
 # Room

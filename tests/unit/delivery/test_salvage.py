@@ -15,8 +15,8 @@ import pytest
 from bat2influx.delivery import disk_format, disk_pages, disk_rows, salvage
 from bat2influx.delivery.disk_errors import DamagedError, DiskFault
 from bat2influx.delivery.disk_pages import SIZE
-from bat2influx.delivery.disk_rows import REJECTED, WAITING
-from bat2influx.delivery.salvage import Salvage, Saved
+from bat2influx.delivery.disk_rows import QUEUED, REJECTED
+from bat2influx.delivery.salvage import Salvage, SalvageResult
 from tests.support import disk
 from tests.support.spool_rows import store_text
 from tests.unit.delivery.test_disk_queue import all_of, batch_of, fault_of, lines, queue_in
@@ -52,10 +52,10 @@ def spoil(path: Path, table: str, number: int) -> None:
 def numbers(path: Path) -> list[int]:
     """Return the numbers of the queued rows."""
     with closing(sqlite3.connect(path)) as db:
-        return [row.number for row in disk_rows.rows(db, WAITING)]
+        return [row.number for row in disk_rows.rows(db, QUEUED)]
 
 
-def done(path: Path) -> Saved:
+def done(path: Path) -> SalvageResult:
     """Replace a damaged file."""
     saved = Salvage(path).run(60.0)
     assert saved
@@ -71,7 +71,7 @@ def test_good_rows_are_recovered_with_new_numbers(path: Path) -> None:
     assert (counts, aside.read_bytes()) == ([40, 1, 10, 2], before)
     assert numbers(path) == [1, 11, 21, 31]
     with closing(sqlite3.connect(path)) as db:
-        waiting = [line for row in disk_rows.rows(db, WAITING) for line in row.lines]
+        waiting = [line for row in disk_rows.rows(db, QUEUED) for line in row.lines]
         assert waiting == [*lines(0, 20), *lines(30, 50)]
         (row,) = disk_rows.rows(db, REJECTED)
     assert (row.number, row.lines, row.reason, row.time) == (1, lines(52, 53), b"second", 8)
@@ -81,10 +81,10 @@ def test_good_rows_are_recovered_with_new_numbers(path: Path) -> None:
 def test_recovered_rows_are_merged(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Into as few as possible, so that the new file is small."""
     monkeypatch.setattr(salvage, "ROW_LINES", 25)
-    assert done(path).waiting == 50
+    assert done(path).queued == 50
     assert numbers(path) == [1, 21, 41]
     with closing(sqlite3.connect(path)) as db:
-        assert [line for row in disk_rows.rows(db, WAITING) for line in row.lines] == lines(0, 50)
+        assert [line for row in disk_rows.rows(db, QUEUED) for line in row.lines] == lines(0, 50)
 
 
 def test_bad_bytes_cost_only_their_own_row(tmp_path: Path) -> None:
@@ -101,7 +101,7 @@ def test_bad_bytes_cost_only_their_own_row(tmp_path: Path) -> None:
     left = {each.columns[2] for each in leaf_rows(path, page)}
     lost = 9 * sum(each not in left for each in good)
     saved = done(path)
-    assert (saved.waiting, saved.lost) == (19_800 - lost, lost)
+    assert (saved.queued, saved.lost) == (19_800 - lost, lost)
     assert 0 < lost <= 9 * 20
 
 
@@ -129,9 +129,9 @@ def test_the_work_is_done_in_slices(path: Path) -> None:
     while (saved := work.run(0.0)) is None:
         slices += 1
         assert path.read_bytes() == before
-        assert work.saved <= 50
+        assert work.recovered <= 50
     assert slices > 5
-    assert (saved.waiting, work.saved) == (50, 50)
+    assert (saved.queued, work.recovered) == (50, 50)
     assert numbers(path) == [1, 11, 21, 31, 41]
 
 
@@ -143,10 +143,10 @@ def test_a_slice_ends_at_its_time(path: Path, monkeypatch: pytest.MonkeyPatch) -
     )
     monkeypatch.setattr(salvage, "time", SimpleNamespace(**vars(clock), gmtime=time.gmtime))
     work = Salvage(path)
-    while work.saved < 40:
+    while work.recovered < 40:
         assert work.run(2.0) is None
     with closing(sqlite3.connect(path.with_suffix(".salvage"))) as other:
-        assert [row.number for row in disk_rows.rows(other, WAITING)][:2] == [1, 11]
+        assert [row.number for row in disk_rows.rows(other, QUEUED)][:2] == [1, 11]
     work.close()
 
 
@@ -154,7 +154,7 @@ def test_an_aborted_salvage_leaves_nothing(path: Path) -> None:
     """The damaged file is unchanged for the next start; no file stays open."""
     before, files = path.read_bytes(), len([*OPEN_FILES.iterdir()])
     work = Salvage(path)
-    while work.saved < 20:
+    while work.recovered < 20:
         assert work.run(0.0) is None
     work.close()
     assert [each.name for each in path.parent.iterdir()] == [path.name]
@@ -174,8 +174,8 @@ def test_rows_of_a_wal_are_recovered_and_the_wal_is_kept(tmp_path: Path) -> None
     queue.close()
     wal = (copy / "spool.sqlite-wal").read_bytes()
     saved = done(copy / "spool.sqlite")
-    assert (saved.waiting, saved.lost) == (100, 0)
-    assert disk_format.companion(saved.aside, "-wal").read_bytes() == wal
+    assert (saved.queued, saved.lost) == (100, 0)
+    assert disk_format.companion(saved.quarantined_as, "-wal").read_bytes() == wal
 
 
 def test_a_file_with_a_later_version_number_is_read_like_any(path: Path) -> None:
@@ -183,16 +183,16 @@ def test_a_file_with_a_later_version_number_is_read_like_any(path: Path) -> None
     with closing(sqlite3.connect(path)) as db:
         db.execute("CREATE TABLE more (a)")
         db.execute("PRAGMA user_version = 9")
-    assert done(path).waiting == 50
+    assert done(path).queued == 50
 
 
 def test_an_unreadable_file_is_set_aside(path: Path) -> None:
     """Nothing is in its place then."""
     before = path.read_bytes()
     saved = salvage.give_up(path)
-    assert saved == (saved.aside, 0, 0, 0, 0)
-    assert [each.name for each in path.parent.iterdir()] == [saved.aside.name]
-    assert saved.aside.read_bytes() == before
+    assert saved == (saved.quarantined_as, 0, 0, 0, 0)
+    assert [each.name for each in path.parent.iterdir()] == [saved.quarantined_as.name]
+    assert saved.quarantined_as.read_bytes() == before
 
 
 def test_a_lock_of_another_program_is_no_damage(path: Path) -> None:
@@ -237,7 +237,7 @@ def test_a_file_is_set_aside_with_its_companions(
     monkeypatch.setattr(salvage, "time", clock)
     for name in ("spool.sqlite", "spool.sqlite-wal", "spool.sqlite-shm", "devices.json"):
         (tmp_path / name).write_text(name)
-    aside = salvage.set_aside(tmp_path / "spool.sqlite", "damaged")
+    aside = salvage.quarantine(tmp_path / "spool.sqlite", "damaged")
     assert aside == tmp_path / "spool.damaged-20231114T221320.000007Z"
     assert {each.name: each.read_text() for each in tmp_path.iterdir()} == {
         aside.name: "spool.sqlite",
@@ -260,7 +260,7 @@ def test_only_damaged_files_that_were_set_aside_are_removed(path: Path) -> None:
         f"{old[3]}-wal",
         "spool.format-7-20200101T000000.000000Z",
     }
-    assert [each.name for each in salvage.set_aside_as_newer(path)] == [
+    assert [each.name for each in salvage.quarantined_as_newer(path)] == [
         "spool.format-7-20200101T000000.000000Z"
     ]
 
@@ -275,8 +275,8 @@ def test_three_damaged_files_are_kept(tmp_path: Path) -> None:
         queue.append(lines(0, 1))
         queue.settle(batch_of(queue), [], [])
     names = sorted(path.name for path in tmp_path.iterdir())
-    assert len([name for name in names if not name.endswith("-wal")]) == salvage.KEPT
-    assert len(names) <= 2 * salvage.KEPT
+    assert len([name for name in names if not name.endswith("-wal")]) == salvage.MAX_DAMAGED_FILES
+    assert len(names) <= 2 * salvage.MAX_DAMAGED_FILES
 
 
 @pytest.mark.parametrize("aside", [True, False])

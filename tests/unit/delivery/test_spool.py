@@ -15,7 +15,7 @@ from bat2influx.delivery.disk_errors import DiskError, DiskFault
 from bat2influx.delivery.disk_queue import StoredBatch, request_retry
 from bat2influx.delivery.disk_reader import DiskReader
 from bat2influx.delivery.memory_queue import OVERHEAD, Batch
-from bat2influx.delivery.spool import AGAIN, FRESH, Spool
+from bat2influx.delivery.spool import DISK_RETRY, FRESH, Spool
 from tests.unit.delivery.test_spool_found import Keeper, bad, lines, locked
 
 
@@ -214,14 +214,14 @@ def test_a_failing_disk_is_tried_every_two_seconds(
         patch.setattr(keeper.spool._disk, "append", full(calls))
         keeper.wait(FRESH)
         assert getattr(keeper.spool.fault, "fault", None) is DiskFault.FULL
-        assert (keeper.spool.due(), len(calls)) == (AGAIN, 1)
+        assert (keeper.spool.due(), len(calls)) == (DISK_RETRY, 1)
         keeper.spool.append(lines(2, 3))
         keeper.wait(1.5)
         assert (keeper.spool.due(), len(calls)) == (0.5, 1)
         assert sent(keeper.spool, 1) == ("memory", [0])
         keeper.wait(0.5)
-        assert (keeper.spool.due(), len(calls)) == (AGAIN, 2)
-    keeper.wait(AGAIN)
+        assert (keeper.spool.due(), len(calls)) == (DISK_RETRY, 2)
+    keeper.wait(DISK_RETRY)
     assert (keeper.on_disk(), keeper.in_memory()) == (lines(1, 3), [])
     assert keeper.spool.fault is None
 
@@ -262,9 +262,9 @@ def test_lines_with_a_pending_outcome_are_not_sent_again(keeper: Keeper) -> None
         assert sent(keeper.spool, 2)[0] == "nothing"
         keeper.spool.append(lines(4, 5))
         assert sent(keeper.spool, 2) == ("memory", [4])
-        keeper.wait(AGAIN)
+        keeper.wait(DISK_RETRY)
     assert sent(keeper.spool, 2)[0] == "nothing"
-    keeper.wait(AGAIN)
+    keeper.wait(DISK_RETRY)
     assert sent(keeper.spool, 2) == ("disk", [2, 3])
     assert (keeper.spool.fault, keeper.on_disk()) == (None, [])
 
@@ -321,7 +321,7 @@ def test_an_empty_file_is_removed_when_there_is_nothing_to_send(keeper: Keeper) 
     """Requesting a batch frees the space on disk, if that was not possible at once."""
     stored(keeper, 0, 3)
     with closing(DiskReader(keeper.state)) as reader:
-        assert reader.summary().waiting == 3
+        assert reader.summary().queued == 3
         assert sent(keeper.spool, 9)[0] == "disk"
     assert list(keeper.state.iterdir()) != []
     assert sent(keeper.spool, 9)[0] == "nothing"
@@ -343,7 +343,7 @@ def test_rejected_lines_are_queued_again_on_request(
     keeper.spool.settle(batch, batch.lines[rejected:], bad(batch.lines[:rejected]))
     if asked:
         request_retry(keeper.state)
-    assert keeper.spool.take_request() == again
+    assert keeper.spool.pop_request() == again
     assert keeper.spool.rejected_count == rejected - again
     assert keeper.on_disk() == [*lines(rejected, 4), *lines(0, again)]
-    assert keeper.spool.take_request() == 0
+    assert keeper.spool.pop_request() == 0

@@ -15,7 +15,7 @@ from bat2influx.delivery.disk_errors import DiskFault
 from bat2influx.delivery.disk_queue import DiskQueue, StoredBatch, request_retry
 from bat2influx.delivery.disk_reader import DiskReader
 from bat2influx.delivery.memory_queue import OVERHEAD, Batch, MemoryQueue
-from bat2influx.delivery.spool import AGAIN, FRESH, Spool
+from bat2influx.delivery.spool import DISK_RETRY, FRESH, Spool
 from bat2influx.influx.outcome import RejectedLine
 from tests.support import disk
 from tests.support.spool_rows import padding
@@ -28,7 +28,7 @@ class Keeper:
         self.now = 0.0
         self.state = state
         self.memory = MemoryQueue(room * (len(lines(0, 1)[0]) + OVERHEAD))
-        disk_queue = DiskQueue(state, 10**7, patience=0.0, linger=0.0)
+        disk_queue = DiskQueue(state, 10**7, lock_timeout=0.0, linger=0.0)
         self.spool = Spool(self.memory, disk_queue, clock=lambda: self.now)
         self.spool.open()
 
@@ -41,7 +41,7 @@ class Keeper:
     def wait(self, seconds: float) -> None:
         """Advance the time."""
         self.now += seconds
-        self.spool.keep()
+        self.spool.flush()
 
     def in_memory(self) -> list[bytes]:
         """Return the lines in memory."""
@@ -84,7 +84,7 @@ def test_a_disk_that_fails_at_the_start_is_opened_again(tmp_path: Path) -> None:
     with locked(tmp_path, "EXCLUSIVE"):
         keeper = Keeper(tmp_path)
         assert keeper.spool.fault
-    keeper.wait(AGAIN)
+    keeper.wait(DISK_RETRY)
     assert list(keeper.take().lines) == lines(0, 5)
 
 
@@ -117,7 +117,7 @@ def test_rejected_lines_are_written_at_the_end_after_a_failure_of_the_disk(
     batch = keeper.take()
     with locked(tmp_path):
         keeper.spool.settle(batch, [], bad(batch.lines))
-        keeper.spool.keep(everything=True)
+        keeper.spool.flush(everything=True)
         assert keeper.spool.fault
     keeper.spool.close()
     assert keeper.rejected() == lines(5, 9)
@@ -131,10 +131,10 @@ def test_a_request_survives_a_failure_of_the_disk(tmp_path: Path) -> None:
     keeper.spool.next_batch(1)
     request_retry(tmp_path)
     with locked(tmp_path):
-        assert keeper.spool.take_request() == 0
-    keeper.wait(AGAIN)
-    assert keeper.spool.take_request() == 5
-    assert (keeper.spool.take_request(), keeper.on_disk()) == (0, lines(0, 5))
+        assert keeper.spool.pop_request() == 0
+    keeper.wait(DISK_RETRY)
+    assert keeper.spool.pop_request() == 5
+    assert (keeper.spool.pop_request(), keeper.on_disk()) == (0, lines(0, 5))
 
 
 def test_lines_dropped_while_they_were_sent_are_in_one_place(tmp_path: Path) -> None:
@@ -236,7 +236,7 @@ def test_a_disk_that_the_spool_itself_has_filled_can_be_emptied(tmp_path: Path) 
     assert keeper.spool.on_disk > 15_000
     stored = set()
     for _ in range(200):
-        keeper.wait(AGAIN)
+        keeper.wait(DISK_RETRY)
         if (batch := keeper.spool.next_batch(5000)) is not None:
             stored |= {*batch.lines}
             keeper.spool.settle(batch, [], [])
@@ -260,7 +260,7 @@ def test_found_removing_lines_took_the_space_for_the_rest(tmp_path: Path) -> Non
         keeper.wait(FRESH)
     stored = set()
     for _ in range(200):
-        keeper.wait(AGAIN)
+        keeper.wait(DISK_RETRY)
         if (batch := keeper.spool.next_batch(333)) is not None:
             stored |= {*batch.lines}
             keeper.spool.settle(batch, [], [])
@@ -281,18 +281,18 @@ def test_a_keeper_continues_while_a_damaged_file_is_recovered(
     monkeypatch.setattr(salvage.Salvage, "run", partialmethod(salvage.Salvage.run, 0.0))
     keeper = Keeper(state)
     sent = turns = 0
-    while keeper.spool.fault and keeper.spool.fault.fault is DiskFault.SAVING:
+    while keeper.spool.fault and keeper.spool.fault.fault is DiskFault.SALVAGING:
         keeper.spool.append(lines(5000 + turns, 5001 + turns))
         batch = keeper.spool.next_batch(1)
         assert batch and batch.lines == (lines(5000 + turns, 5001 + turns)[0],)
         keeper.spool.settle(batch, [], [])
         sent, turns = sent + 1, turns + 1
-        keeper.wait(AGAIN)
+        keeper.wait(DISK_RETRY)
     assert sent > 3
     assert keeper.spool.fault
     assert keeper.spool.fault.fault is DiskFault.DAMAGED
     assert "3000 of its values stay queued" in str(keeper.spool.fault)
     keeper.spool.append(lines(6000, 6001))
-    keeper.wait(AGAIN)
+    keeper.wait(DISK_RETRY)
     assert keeper.spool.fault is None
     assert keeper.on_disk() == [*lines(0, 3000), *lines(6000, 6001)]

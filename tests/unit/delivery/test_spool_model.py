@@ -25,7 +25,7 @@ from hypothesis.stateful import (
 from bat2influx.delivery.disk_errors import DiskError
 from bat2influx.delivery.disk_queue import DiskQueue, StoredBatch, request_retry
 from bat2influx.delivery.memory_queue import OVERHEAD, Batch, MemoryQueue
-from bat2influx.delivery.spool import AGAIN, FRESH, Spool
+from bat2influx.delivery.spool import DISK_RETRY, FRESH, Spool
 from bat2influx.influx.outcome import RejectedLine
 from tests.support import disk
 from tests.support.spool_disk import SpoolDisk
@@ -74,7 +74,7 @@ class SpoolAndFates(RuleBasedStateMachine):
         """A process begins with the lines on disk."""
         self.memory = MemoryQueue(self.bounds[0])
         self.disk_queue = DiskQueue(
-            self.disk.state, self.bounds[1], patience=0.0, linger=self.linger
+            self.disk.state, self.bounds[1], lock_timeout=0.0, linger=self.linger
         )
         self.spool = Spool(self.memory, self.disk_queue, clock=lambda: self.now)
         self.spool.open()
@@ -92,13 +92,13 @@ class SpoolAndFates(RuleBasedStateMachine):
         self.came |= dict.fromkeys(new, self.now)
         self.order |= {line: (number + n, 0) for n, line in enumerate(new)}
         self.spool.append(new)
-        self.goes_on()
+        self.report_recovery()
 
     @rule(seconds=st.sampled_from([0.5, 1.0, 2.0]))
     def time_passes(self, seconds: float) -> None:
         """Lines that are no longer fresh are written to disk."""
         self.now += seconds
-        self.goes_on()
+        self.report_recovery()
 
     @precondition(lambda self: self.batch is None)
     @rule(most=COUNTS)
@@ -143,13 +143,13 @@ class SpoolAndFates(RuleBasedStateMachine):
         self.again |= stays
         self.rejected |= {each.line: each.reason for each in rejected}
         self.accepted |= decided - {each.line for each in rejected}
-        self.goes_on()
+        self.report_recovery()
 
-    def goes_on(self) -> None:
+    def report_recovery(self) -> None:
         """The keeper writes lines to disk, and carries out requests."""
-        self.spool.keep()
+        self.spool.flush()
         _, waiting, rejected = self.content() if self.rejected else ([], [], [])
-        if self.spool.take_request():
+        if self.spool.pop_request():
             self.asked = False
             on_disk = {*self.content()[1]}
             last = max((self.order[line] for line in waiting), default=(-1, 0))[0]
@@ -168,7 +168,7 @@ class SpoolAndFates(RuleBasedStateMachine):
                 self.asked = True
             except DiskError:
                 assert self.disk.trouble or self.small
-        self.goes_on()
+        self.report_recovery()
 
     @rule()
     def close_and_open(self) -> None:
@@ -196,7 +196,7 @@ class SpoolAndFates(RuleBasedStateMachine):
         before, waited = self.disk.copy(), self.content()[1]
         self.ends()
         self.last |= {*waited}  # which may have gone at the bound by what was being written
-        self.spool.keep(everything=True)
+        self.spool.flush(everything=True)
         self.disk.tear(before, where)
         after = self.content()[1]
         self.disk.die(self.disk_queue.close, left=before)
@@ -279,7 +279,7 @@ class SpoolAndFates(RuleBasedStateMachine):
             assert self.spool.on_disk == len(on_disk)
             assert len(self.spool) == len(waiting)
             assert self.spool.rejected_count == len(rejected)
-        works = not self.small and not self.disk.trouble and self.now >= self.mended + AGAIN
+        works = not self.small and not self.disk.trouble and self.now >= self.mended + DISK_RETRY
         if self.spool.fault is None or works:
             late = self.now - FRESH
             assert all(self.came[line] > late for line in in_memory)
@@ -312,7 +312,7 @@ class SpoolAndFates(RuleBasedStateMachine):
                 self.end([], [])
                 self.same()
             else:
-                self.now += AGAIN + FRESH
+                self.now += DISK_RETRY + FRESH
                 self.ask()
                 if not len(self.spool) + self.spool.rejected_count:
                     break

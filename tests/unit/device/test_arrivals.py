@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from bat2influx.device.arrivals import COLLECT, EXAMINE, MOST_AT_ONCE, Arrival, Arrivals, State
-from bat2influx.venus.protocol import MOST_PLACES
+from bat2influx.device.arrivals import COLLECT, EXAMINE, MAX_AT_ONCE, Arrival, Arrivals, State
+from bat2influx.venus.protocol import MAX_SERVICES
 
 P = "c0619ab1c2d3"
 ONE = b'{"value":1}'
@@ -19,9 +19,9 @@ class Connection:
     def __init__(self) -> None:
         self.asked: list[tuple[str, str]] = []
 
-    def subscribe(self, topics: Any, *, may_be_refused: bool = False) -> int:
+    def subscribe(self, topics: Any, *, optional: bool = False) -> int:
         """Record it."""
-        how = "may subscribe" if may_be_refused else "subscribe"
+        how = "may subscribe" if optional else "subscribe"
         self.asked += [(how, each) for each in topics]
         return 1
 
@@ -49,7 +49,7 @@ class Watch:
 
     def say(self, *leaves: str, payload: bytes = ONE) -> list[bool]:
         """Deliver messages; return whether they were requested."""
-        return [self.arrivals.see(f"N/{P}/{leaf}", payload, self.now) for leaf in leaves]
+        return [self.arrivals.process(f"N/{P}/{leaf}", payload, self.now) for leaf in leaves]
 
     def step(self, seconds: float, *known: tuple[str, int]) -> Arrival | None:
         """Let time pass."""
@@ -160,31 +160,31 @@ def test_what_is_not_wanted_is_not_asked_for() -> None:
     watch = Watch()
     others = ["tank/20/ProductId", "vebus/a/ProductId", "vebus/1/Soc", "vebus/1/x/ProductId"]
     assert watch.say(*others) == [False] * 4
-    assert not watch.arrivals.see("N/0a1b2c3d4e5f/vebus/275/ProductId", ONE, 1.0)
-    assert not watch.arrivals.see(f"R/{P}/vebus/275/ProductId", ONE, 1.0)
+    assert not watch.arrivals.process("N/0a1b2c3d4e5f/vebus/275/ProductId", ONE, 1.0)
+    assert not watch.arrivals.process(f"R/{P}/vebus/275/ProductId", ONE, 1.0)
     assert watch.arrivals.there == set()
 
 
 def test_a_device_that_invents_services_fills_no_memory() -> None:
     """The number of stored services is limited."""
     watch = Watch()
-    watch.say(*(f"vebus/{number}/ProductId" for number in range(MOST_PLACES + 50)))
-    assert len(watch.arrivals.there) == MOST_PLACES
+    watch.say(*(f"vebus/{number}/ProductId" for number in range(MAX_SERVICES + 50)))
+    assert len(watch.arrivals.there) == MAX_SERVICES
 
 
 def test_of_very_many_some_are_examined_at_a_time() -> None:
     """Invented services cause few subscriptions at a time; all of them are examined."""
     watch = Watch()
-    watch.say(*(f"grid/{number}/ProductId" for number in range(2 * MOST_AT_ONCE + 1)))
+    watch.say(*(f"grid/{number}/ProductId" for number in range(2 * MAX_AT_ONCE + 1)))
     arrived = []
     for _ in range(3):
         watch.line.asked.clear()
         assert watch.step(COLLECT) is None
-        assert sum(what == "publish" for what, _ in watch.line.asked) <= MOST_AT_ONCE
+        assert sum(what == "publish" for what, _ in watch.line.asked) <= MAX_AT_ONCE
         arrival = watch.step(EXAMINE)
         assert arrival
         arrived += [number for _, number in sorted(arrival.places)]
-    assert arrived == [*range(2 * MOST_AT_ONCE + 1)]
+    assert arrived == [*range(2 * MAX_AT_ONCE + 1)]
     assert watch.arrivals.state is State.WATCHING
 
 

@@ -223,7 +223,7 @@ def test_any_message_that_is_not_retained_counts(
     device.step(1.0)
     assert device.device.messages == messages
     assert device.device.no_values == ({kind: 1} if kind else {})
-    stored = [each.field for each in device.device.take_readings()]
+    stored = [each.field for each in device.device.pop_readings()]
     assert stored == (["Soc"] if leaf == SOC_LEAF and kind is None else [])
 
 
@@ -233,7 +233,7 @@ def test_a_value_is_a_reading_that_is_shown(home: Make) -> None:
     device.say(SOC_LEAF)
     arrival = at(device.seconds).wall_ns
     device.step(1.0)
-    assert [(each.time_ns, each.value) for each in device.device.take_readings()] == [(arrival, 1)]
+    assert [(each.time_ns, each.value) for each in device.device.pop_readings()] == [(arrival, 1)]
     assert device.device.last_value_ns == arrival
     assert device.device.latest == {"Soc": 1.0}
 
@@ -258,10 +258,10 @@ def test_the_wait_is_that_to_the_tick_the_silence_or_the_next_attempt(home: Make
 def test_no_tick_is_waited_for_where_nothing_is_asked(
     home: Make, *, confirms: bool, leaves: bool
 ) -> None:
-    """For example after `ask_no_more`, or before the device is read."""
+    """For example after `stop_requests`, or before the device is read."""
     device = home(GIVEN._replace(interval=30.0), confirms=confirms)
     if leaves:
-        device.device.ask_no_more()
+        device.device.stop_requests()
     assert device.device.timeout(at(4.8)) == 1.0
 
 
@@ -269,16 +269,16 @@ def test_after_ask_no_more_messages_are_still_processed(home: Make) -> None:
     """Open requests are awaited until their answers have arrived."""
     device = home()
     since = at(device.seconds).mono
-    assert device.device.awaits(since)
-    device.device.ask_no_more()
+    assert device.device.expects_answer(since)
+    device.device.stop_requests()
     assert device.step(1.0) == []
-    assert device.device.awaits(since)
+    assert device.device.expects_answer(since)
     device.say(SOC_LEAF, RELAY_LEAF)  # late, so that a republish may end in a moment
     device.step(0.1)
-    assert device.device.awaits(since)
+    assert device.device.expects_answer(since)
     assert device.step(0.5) == []
-    assert not device.device.awaits(since)
-    assert len(device.device.take_readings()) == 2
+    assert not device.device.expects_answer(since)
+    assert len(device.device.pop_readings()) == 2
 
 
 def test_no_answer_is_expected_on_a_lost_connection(home: Make) -> None:
@@ -286,7 +286,7 @@ def test_no_answer_is_expected_on_a_lost_connection(home: Make) -> None:
     device = home()
     device.broker.line.trouble = LOST
     device.step(0.1)
-    assert not device.device.awaits(at(0.0).mono)
+    assert not device.device.expects_answer(at(0.0).mono)
 
 
 def test_optional_values_are_shown_last(home: Make) -> None:

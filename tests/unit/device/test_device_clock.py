@@ -7,8 +7,8 @@ import pytest
 from bat2influx.clock import EARLIEST, Now
 from bat2influx.device import device_clock
 from bat2influx.device.device_clock import (
-    BEATS,
     CURRENT,
+    HEARTBEATS,
     LATEST,
     SPAN,
     TABLE,
@@ -41,7 +41,7 @@ class Beating:
                 payload = what if isinstance(what, bytes) else b'{"value":%d}' % what
             else:
                 payload = b'{"value":%d}' % self.time
-            self.clock.beat(payload, self.arrival + round(late * NS))
+            self.clock.heartbeat(payload, self.arrival + round(late * NS))
             states.append(self.clock.state)
             self.time += each
             self.arrival += each * NS
@@ -63,7 +63,7 @@ def doubted() -> Beating:
     """Return a device whose clock is known, and has since jumped by an hour."""
     made = known()
     made.time += HOUR
-    assert made.beat(None) == [State.DOUBTED]
+    assert made.beat(None) == [State.SUSPECT]
     return made
 
 
@@ -78,7 +78,7 @@ STATES = {
     State.UNKNOWN: Beating,
     State.FOUND: found,
     State.KNOWN: known,
-    State.DOUBTED: doubted,
+    State.SUSPECT: doubted,
 }
 
 
@@ -88,7 +88,7 @@ def show(made: Beating, event: Event) -> None:
         case Event.NO_TIME:
             made.beat(b'{"value":null}')
         case Event.FITS:
-            made.time -= HOUR if made.clock.state is State.DOUBTED else 0
+            made.time -= HOUR if made.clock.state is State.SUSPECT else 0
             made.beat(None)
         case Event.NEW:
             made.time += 7 * HOUR
@@ -157,7 +157,7 @@ def test_a_time_is_within_reason_from_this_program_s_year_to_2099(
 def test_heartbeats_over_a_while_have_to_agree() -> None:
     """As many as needed, and not in one burst, which would prove nothing."""
     made = Beating()
-    assert made.beat(*[None] * (BEATS - 1))[-1] is State.FOUND
+    assert made.beat(*[None] * (HEARTBEATS - 1))[-1] is State.FOUND
     burst = Beating()
     assert {*burst.beat(*[TIME] * 10, each=0)} == {State.FOUND}
     slow = Beating()
@@ -236,7 +236,7 @@ def test_a_clock_of_another_rate_is_followed_without_a_step(pace: int) -> None:
     before, most = start, 0
     for number in range(1, 9_600):
         shown = made.time * NS + pace * 3000 * number
-        made.clock.beat(b'{"value":%d}' % (shown // NS), made.arrival)
+        made.clock.heartbeat(b'{"value":%d}' % (shown // NS), made.arrival)
         made.time += 3
         made.arrival += 3 * NS
         assert made.clock.distance is not None

@@ -125,7 +125,7 @@ def test_a_service_that_is_missing_is_not_looked_for_in_a_silence(home: Make) ->
     device.step(1.0)
     device.complete("vebus/275/ProductId")
     device.go_on(200)
-    assert device.device.state is State.SILENT
+    assert device.device.state is State.NOT_RESPONDING
     assert [when for when, what in device.questions if what == SEARCH] == [1.5]
 
 

@@ -51,7 +51,7 @@ def home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCapt
 
 def stored(device: Home) -> Counter[str]:
     """Return how many values of each field have arrived since the last call."""
-    return Counter(each.field for each in device.device.take_readings())
+    return Counter(each.field for each in device.device.pop_readings())
 
 
 def subscribed(device: Home) -> set[str]:
@@ -321,7 +321,7 @@ def test_found_a_freeze_outside_a_wait_was_not_seen(home: Make, where: str) -> N
     device.say(SOC_LEAF, RELAY_LEAF, payload=b'{"value":10}')
     device.step(0.001)
     device.step(0.5)
-    values = [each.value for each in device.device.take_readings() if each.field == "Soc"]
+    values = [each.value for each in device.device.pop_readings() if each.field == "Soc"]
     assert values == [10]
 
 

@@ -57,8 +57,8 @@ def test_a_silence_causes_a_keepalive_then_a_connection_then_a_keepalive_every_h
         device.go_on(1)
         states.append(device.device.state)
         causes.append(device.cause)
-    assert states[:16] == [*[State.POLLING] * 14, State.WAITING, State.SILENT]
-    assert {*states[15:]} == {State.SILENT}
+    assert states[:16] == [*[State.POLLING] * 14, State.WAITING, State.NOT_RESPONDING]
+    assert {*states[15:]} == {State.NOT_RESPONDING}
     assert causes == [""] * 14 + ["silent"] * 186
     assert [(when - begun, what) for when, what in device.questions] == [
         (10, CHANGES),
@@ -95,7 +95,7 @@ def test_a_device_without_any_message_is_reported_if_no_other_is_listed(
     assert device.device.state is State.WAITING
     assert not device.cause
     device.go_on(3)
-    assert device.device.state is State.SILENT
+    assert device.device.state is State.NOT_RESPONDING
     assert device.cause == "silent"
 
 
@@ -168,12 +168,12 @@ def test_another_device_takes_the_place_of_one_that_was_found(
     device.step(1.0)
     assert device.device.state is State.POLLING
     assert device.step(1.0) == ["vebus/276/Soc", RELAY_LEAF]
-    device.device.take_readings()
+    device.device.pop_readings()
     device.say("vebus/276/Soc", portal=B)
     device.say(SOC_LEAF, portal=P)
     device.step(1.0)
     device.step(0.5)
-    assert [each.origin.portal for each in device.device.take_readings()] == [B]
+    assert [each.origin.portal for each in device.device.pop_readings()] == [B]
     assert device.remembered.recall(key_of(FOUND)) == DeviceRecord(B, {"vebus": 276})
     assert f"reading 10.0.0.2, portal id {B}, vebus 276 every 1 s" in caplog.text
     assert not device.cause
@@ -197,7 +197,7 @@ def test_a_device_that_does_not_respond_and_is_not_replaced(
     """It is configured, or listed, or several others are: that is reported, and requests go on."""
     device = silent(home(battery, KNOWN if battery is FOUND else None), *there)
     assert device.device.portal == P
-    assert device.device.state is State.SILENT
+    assert device.device.state is State.NOT_RESPONDING
     assert device.cause == cause
     device.go_on(70)
     assert len(device.questions) == 3
@@ -209,7 +209,7 @@ def test_notified_a_device_that_is_back_is_asked_for_everything(home: Make) -> N
     device = home(GIVEN._replace(mode="notify"))
     device.go_on(1, SOC_LEAF, RELAY_LEAF)
     device.go_on(60)
-    assert device.device.state is State.SILENT
+    assert device.device.state is State.NOT_RESPONDING
     device.say("heartbeat")
     assert {*device.step(1.0)} == {CHANGES, *READS}
 
@@ -222,7 +222,7 @@ def test_notified_a_device_that_is_back_is_asked_for_everything(home: Make) -> N
     [
         ((), ((1, 2), (3,)), (State.DISCOVERING, State.POLLING)),
         ((), ((1,), (3,)), (State.DISCOVERING, State.DISCOVERING)),
-        ((2,), ((1,), (3,)), (State.SILENT, State.POLLING)),
+        ((2,), ((1,), (3,)), (State.NOT_RESPONDING, State.POLLING)),
     ],
     ids=["with its topics", "before its topics", "after its topics"],
 )
@@ -245,7 +245,7 @@ def test_a_doubt_that_ends_after_the_silence_is_no_trouble(
         device.broker.line.acknowledged.update(ids)
         device.go_on(1)
     assert device.device.state is states[1]
-    assert not device.device._discovery.doubting
+    assert not device.device._discovery.rechecking
     assert not device.cause
 
 
@@ -256,7 +256,7 @@ def test_a_doubt_that_never_ends_is_reported_all_the_same(home: Make) -> None:
     device.go_on(16)
     device.broker.line.acknowledged.add(2)
     device.go_on(62)
-    assert device.device.state is State.SILENT
+    assert device.device.state is State.NOT_RESPONDING
     assert device.cause == "silent"
     assert device.listed == [0, 1]
 

@@ -79,7 +79,7 @@ def test_the_time_is_that_of_the_arrival(home: Make) -> None:
     distance = device.device.clock.distance
     assert distance is not None
     assert abs(distance - (START + AHEAD * NS)) <= NS // 2
-    assert len([each for each in device.device.take_readings() if each.field == "Soc"]) == 20
+    assert len([each for each in device.device.pop_readings() if each.field == "Soc"]) == 20
 
 
 def test_it_is_asked_no_more_once_it_is_not_wanted(home: Make) -> None:

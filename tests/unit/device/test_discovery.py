@@ -35,9 +35,9 @@ class Line:
         self.asked: list[tuple[str, tuple[str, ...]]] = []  # each id is its place, from 1
         self.published: list[tuple[str, bytes]] = []
 
-    def subscribe(self, topics: Iterable[str], *, may_be_refused: bool = False) -> int:
+    def subscribe(self, topics: Iterable[str], *, optional: bool = False) -> int:
         """Record it."""
-        return self._note("subscribe, if allowed" if may_be_refused else "subscribe", topics)
+        return self._note("subscribe, if allowed" if optional else "subscribe", topics)
 
     def unsubscribe(self, topics: Iterable[str]) -> int:
         """Record it."""
@@ -63,7 +63,7 @@ class Search:
 
     def __init__(self, *fields: Field, confirms: bool = True, **options: Any) -> None:
         self.line: Any = Line(confirms=confirms)
-        own = {"again_after": AGAIN, "config": "/etc/x.ini"}
+        own = {"retry_interval": AGAIN, "config": "/etc/x.ini"}
         own |= {key: options.pop(key) for key in ("republish", "known") if key in options}
         if isinstance(several := options.get("several"), bool):
             options["several"] = {field.service for field in fields} if several else ()
@@ -78,7 +78,7 @@ class Search:
 
     def say(self, *leaves: str, portal: str = A, payload: bytes = b'{"value":1}') -> list[bool]:
         """Pass messages to the discovery; return whether they were requested."""
-        return [self.discovery.see(f"N/{portal}/{leaf}", payload, self.now) for leaf in leaves]
+        return [self.discovery.process(f"N/{portal}/{leaf}", payload, self.now) for leaf in leaves]
 
     def complete(self, *leaves: str, echo: str | None = "ours") -> bool:
         """Answer the latest question: these leaves, then the end of the republish."""
@@ -151,7 +151,7 @@ def test_nothing_is_asked_where_all_is_known() -> None:
     assert search.discovery.found == {"vebus": (275,)}
     assert search.discovery.usable == [SOC, RELAY, PV_288]
     assert search.say("vebus/275/ProductId") == [False]
-    search.discovery.look_again(SURVEY)
+    search.discovery.check_survey(SURVEY)
     assert search.discovery.done
 
 
@@ -258,7 +258,7 @@ def test_several_instances_are_all_taken_where_they_are_wanted() -> None:
     assert search.complete(*seen)
     assert search.discovery.found == {"vebus": (275,), "solarcharger": (288, 289)}
     assert search.discovery.done
-    search.discovery.look_again(SURVEY)
+    search.discovery.check_survey(SURVEY)
     assert not search.discovery.done
     search.step(SURVEY)
     assert search.complete("solarcharger/290/ProductId")
@@ -271,13 +271,13 @@ def test_several_instances_are_all_taken_where_they_are_wanted() -> None:
 def test_full_republishes_are_shared_with_other_requests() -> None:
     """The search waits until the device may be asked, and records its own request."""
     republish = Republish(2 * AGAIN)
-    republish.asked(-10.0)
+    republish.requested(-10.0)
     search = Search(SOC, republish=republish)
     assert not search.step(AGAIN - 11)
     assert not search.questions
     search.step(1)
     assert search.questions == [KEEPALIVE]
-    assert not republish.may(search.now + AGAIN - 1)
+    assert not republish.allowed(search.now + AGAIN - 1)
 
 
 def test_a_new_connection_asks_no_sooner() -> None:

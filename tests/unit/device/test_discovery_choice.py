@@ -37,7 +37,7 @@ def home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCapt
 def test_an_instance_that_is_given_is_decided_whatever_else_is_there() -> None:
     """`[Fields] Pv = solarcharger/288/…` on a device with 288, 289 and 290."""
     search = Search(SOC, PV_288, vebus=275)
-    search.discovery.doubt_instances([("solarcharger", 288)])
+    search.discovery.recheck_instances([("solarcharger", 288)])
     search.step()
     assert search.complete(*CHARGERS)
     assert search.discovery.done
@@ -48,7 +48,7 @@ def test_an_instance_that_is_given_is_decided_whatever_else_is_there() -> None:
 def test_found_a_given_instance_that_was_absent_ended_the_daemon(there: tuple[str, ...]) -> None:
     """It is absent, whether one, two or no other instances exist; none replaces it."""
     search = Search(SOC, PV_288, vebus=275)
-    search.discovery.doubt_instances([("solarcharger", 288)])
+    search.discovery.recheck_instances([("solarcharger", 288)])
     search.step()
     assert search.complete(*there)
     others = tuple(int(leaf.split("/")[1]) for leaf in there)
@@ -66,14 +66,14 @@ def test_what_turns_up_twice_once_a_device_is_read_is_a_choice_beside_the_rest(
     search = Search(SOC, field, vebus=275)
     search.step()
     assert search.complete()
-    search.discovery.settle()
-    search.discovery.look_again(SURVEY)
+    search.discovery.reading_begun()
+    search.discovery.check_survey(SURVEY)
     search.step(SURVEY)
     assert search.complete(*CHARGERS[:2])
     lines = search.discovery.choices["solarcharger"].split("\n")
     assert "instances = tag" in lines
     assert search.discovery.usable == [SOC]
-    search.discovery.look_again(2 * SURVEY)
+    search.discovery.check_survey(2 * SURVEY)
     search.step(SURVEY)
     assert search.complete(CHARGERS[0])
     assert search.discovery.choices == {}

@@ -73,9 +73,9 @@ def test_optional_fields_are_present_or_not_and_never_missing() -> None:
     assert search.complete("grid/30/ProductId", "grid/30/Ac/Power")
     assert search.discovery.present >= {"grid/30/Ac/Power"}
     assert search.discovery.found["grid"] == (30,)
-    search.discovery.look_again(SURVEY - 1)
+    search.discovery.check_survey(SURVEY - 1)
     assert search.discovery.done
-    search.discovery.look_again(SURVEY)
+    search.discovery.check_survey(SURVEY)
     assert not search.discovery.done
     search.step(SURVEY)
     assert search.complete()
@@ -104,8 +104,8 @@ def test_an_optional_path_of_system_needs_no_instance() -> None:
 def doubting(there: list[str], **options: Any) -> Search:
     """Return a search that has doubted its portal id, with the devices of that list."""
     search = Search(SOC, **options)
-    assert search.discovery.portals.doubt(search.line)
-    assert search.discovery.doubting
+    assert search.discovery.portals.recheck(search.line)
+    assert search.discovery.rechecking
     assert not search.discovery.done
     assert not search.discovery.step(search.line, 0.0)  # which sends the barrier
     for portal in there:
@@ -127,20 +127,20 @@ def test_of_the_replaced_device_nothing_is_kept() -> None:
     search = Search(SOC, PV, GRID, portal="", known=known)
     search.step()
     search.complete("grid/30/ProductId", "grid/30/Ac/Power")
-    search.discovery.doubt_instances([VEBUS])
+    search.discovery.recheck_instances([VEBUS])
     search.step(AGAIN)
     search.complete("vebus/276/ProductId", "vebus/277/ProductId")
     assert search.discovery.elsewhere == {VEBUS: (276, 277)}
     assert search.discovery.missing == ("solarcharger",)
-    search.discovery.doubt_instances([VEBUS])
-    search.discovery.portals.doubt(search.line)
+    search.discovery.recheck_instances([VEBUS])
+    search.discovery.portals.recheck(search.line)
     assert not search.discovery.step(search.line, search.now)
     serial(B, search=search)
     assert search.discovery.step(search.line, search.now)
     assert (search.discovery.portal, search.discovery.found) == (B, {})
     assert (search.discovery.present, search.discovery.missing) == (frozenset(), ())
     assert not search.discovery.elsewhere
-    assert not search.discovery.reconsidering
+    assert not search.discovery.rechecking_instances
     assert search.discovery.open == ("vebus", "solarcharger")
     assert not search.discovery.done
 
@@ -155,7 +155,7 @@ def test_of_the_other_device_all_that_may_be_is_looked_for(
     search.step()
     assert search.complete("vebus/275/ProductId")
     assert search.discovery.done
-    search.discovery.portals.doubt(search.line)
+    search.discovery.portals.recheck(search.line)
     assert not search.discovery.step(search.line, 0.0)
     serial(B, search=search)
     assert search.discovery.step(search.line, 0.0)
@@ -167,7 +167,7 @@ def test_answers_of_the_device_count_while_its_portal_id_is_in_doubt() -> None:
     """A running search loses no answer, and continues afterwards."""
     search = Search(SOC)
     search.step()
-    search.discovery.portals.doubt(search.line)
+    search.discovery.portals.recheck(search.line)
     assert search.say("vebus/275/ProductId", "system/0/Serial") == [True, True]
     assert not search.discovery.step(search.line, 0.0)
     assert not search.discovery.step(search.line, 0.0)
@@ -197,15 +197,15 @@ def test_the_only_other_instance_takes_the_place_of_one_that_was_found(
     """A configured instance stays; those that exist instead are in `elsewhere`, () if none."""
     search = Search(SOC, **options)
     assert search.discovery.done
-    search.discovery.doubt_instances([VEBUS])
-    assert search.discovery.reconsidering
+    search.discovery.recheck_instances([VEBUS])
+    assert search.discovery.rechecking_instances
     assert not search.discovery.done
     search.step()
     assert search.questions == [KEEPALIVE]
     assert search.complete(*(f"vebus/{number}/ProductId" for number in there))
     assert search.discovery.found == {"vebus": (found,)}
     assert search.discovery.elsewhere == elsewhere
-    assert not search.discovery.reconsidering
+    assert not search.discovery.rechecking_instances
     assert search.discovery.done
 
 
@@ -213,7 +213,7 @@ def test_an_instance_that_is_back_is_elsewhere_no_more() -> None:
     """The next doubt about it replaces the result of the one before."""
     search = Search(SOC, vebus=275)
     for there, elsewhere in (("vebus/276/ProductId", {VEBUS: (276,)}), ("vebus/275/ProductId", {})):
-        search.discovery.doubt_instances([VEBUS])
+        search.discovery.recheck_instances([VEBUS])
         search.step(AGAIN)
         assert search.complete(there)
         assert search.discovery.elsewhere == elsewhere
@@ -222,7 +222,7 @@ def test_an_instance_that_is_back_is_elsewhere_no_more() -> None:
 def test_an_instance_of_a_field_of_its_own_is_no_reason_to_change_the_one_that_was_found() -> None:
     """The instances that exist instead of it are in `elsewhere`."""
     search = Search(SOC, known=DeviceRecord(A, {"vebus": 275}))
-    search.discovery.doubt_instances([("vebus", 276)])
+    search.discovery.recheck_instances([("vebus", 276)])
     search.step()
     assert search.complete("vebus/277/ProductId")
     assert search.discovery.elsewhere == {("vebus", 276): (277,)}
@@ -235,7 +235,7 @@ def test_a_service_that_has_left_is_known_without_an_end_of_the_republish(
 ) -> None:
     """Before Venus OS 3.50 some seconds without an answer are enough, if nothing else is wanted."""
     search = Search(field, vebus=275)
-    search.discovery.doubt_instances([VEBUS])
+    search.discovery.recheck_instances([VEBUS])
     search.step()
     assert not search.step(AGAIN / 12 - 0.1)
     assert search.step(0.1) is ends
@@ -246,7 +246,7 @@ def test_a_doubt_restarts_a_running_search() -> None:
     """With the doubted service in the question; the end of the first one is not its end."""
     search = Search(SOC, PV, vebus=275)
     search.step()
-    search.discovery.doubt_instances([VEBUS])
+    search.discovery.recheck_instances([VEBUS])
     search.step()
     assert search.line.asked[-1][1][0] == f"N/{A}/+/+/ProductId"
     assert search.complete("solarcharger/288/ProductId", "vebus/275/ProductId") is False
@@ -260,7 +260,7 @@ def test_found_answers_of_the_old_device_counted_for_the_one_in_its_place() -> N
     search = Search(SOC, portal="", known=DeviceRecord(A, {}))
     search.step()
     search.say("vebus/275/ProductId")
-    search.discovery.portals.doubt(search.line)
+    search.discovery.portals.recheck(search.line)
     assert not search.discovery.step(search.line, search.now)
     serial(B, search=search)
     assert search.discovery.step(search.line, search.now)
@@ -272,15 +272,15 @@ def test_found_answers_of_the_old_device_counted_for_the_one_in_its_place() -> N
 def test_what_a_device_invents_is_limited_over_all_its_surveys() -> None:
     """Different ones each time: the instances and paths that are read do not grow without limit."""
     search = Search(GRID, several=True)
-    for begin in range(0, 3 * protocol.MOST_PLACES, protocol.MOST_PLACES - 1):
+    for begin in range(0, 3 * protocol.MAX_SERVICES, protocol.MAX_SERVICES - 1):
         search.step(SURVEY)
-        numbers = range(begin, begin + protocol.MOST_PLACES - 1)
+        numbers = range(begin, begin + protocol.MAX_SERVICES - 1)
         leaves = [f"grid/{n}/{leaf}" for n in numbers for leaf in ("ProductId", "Ac/Power")]
         search.complete(*leaves)
-        search.discovery.look_again(1e9)
-    assert len(search.discovery.found["grid"]) == protocol.MOST_PLACES
+        search.discovery.check_survey(1e9)
+    assert len(search.discovery.found["grid"]) == protocol.MAX_SERVICES
     search.discovery._note_present({f"grid/{n}/x" for n in range(20_000)}, frozenset("a"))
-    assert len(search.discovery.present) == protocol.MOST_LEAVES
+    assert len(search.discovery.present) == protocol.MAX_LEAVES
 
 
 def test_found_a_reload_ended_the_surveys_of_what_system_may_have() -> None:

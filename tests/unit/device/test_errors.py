@@ -61,7 +61,7 @@ CASES: list[tuple[Trouble, str, Sequence[str]]] = [
         ["a 1 is not responding (since 1), b 2 is not responding (since 2)", "restart the device"],
     ),
     (
-        errors.fields_missing(HOST, [], [], mute={"a 1": "X (a/1/Y)"}),
+        errors.fields_missing(HOST, [], [], never_answered={"a 1": "X (a/1/Y)"}),
         "missing: never an answer from a 1",
         ["has no answer from a 1 for X (a/1/Y) (restart the device, or correct the paths)"],
     ),
@@ -71,12 +71,12 @@ CASES: list[tuple[Trouble, str, Sequence[str]]] = [
         [f"no longer answers for {SOC} (check this phase or sensor, or remove the field)"],
     ),
     (
-        errors.fields_void(HOST, [SOC]),
+        errors.fields_null(HOST, [SOC]),
         f"no value: {SOC}",
         [f"no value (null) for {SOC}", "remove the field from [Fields]"],
     ),
     (
-        errors.fields_odd(HOST, [SOC], "text"),
+        errors.fields_not_numeric(HOST, [SOC], "text"),
         f"no number: {SOC}",
         [f"has text for {SOC}, not a number", "Remove the field from [Fields]"],
     ),
@@ -131,12 +131,12 @@ CASES: list[tuple[Trouble, str, Sequence[str]]] = [
         ["retains the serial number", "that the device is on", "bridge forwards boat/R/# to"],
     ),
     (
-        errors.device_silent(HOST, P, 15.0, given=True),
+        errors.device_not_responding(HOST, P, 15.0, given=True),
         "silent",
         [f"{P} at {HOST} does not respond (no message for 15 s). Check", "that serial is right"],
     ),
     (
-        errors.device_silent(HOST, P, 720.0, given=False),
+        errors.device_not_responding(HOST, P, 720.0, given=False),
         "silent",
         [f"{P} at {HOST} does not respond (no message for 12 min). Check", "restart it"],
     ),
@@ -163,7 +163,7 @@ def test_another_field_is_another_cause() -> None:
     """So that a second missing field is logged after a first one."""
     one, two = (errors.fields_missing(HOST, [], names) for names in ([SOC], [SOC, "V"]))
     assert one.cause != two.cause
-    assert errors.fields_void(HOST, [SOC]).cause != errors.fields_void(HOST, ["V"]).cause
+    assert errors.fields_null(HOST, [SOC]).cause != errors.fields_null(HOST, ["V"]).cause
 
 
 MANY = [f"vebus {number}" for number in range(1000)]
@@ -176,11 +176,14 @@ SINCE = dict.fromkeys(MANY, "since 14:03:12")
         (errors.fields_missing(HOST, MANY, []), "missing: has no many"),
         (errors.fields_missing(HOST, [], [], left=SINCE), "missing: no longer has many"),
         (errors.fields_missing(HOST, [], [], hanging=SINCE), "missing: no answer from many"),
-        (errors.fields_missing(HOST, [], [], mute=SINCE), "missing: never an answer from many"),
+        (
+            errors.fields_missing(HOST, [], [], never_answered=SINCE),
+            "missing: never an answer from many",
+        ),
         (errors.fields_missing(HOST, [], MANY), "missing: does not answer for many"),
         (errors.fields_missing(HOST, [], [], MANY), "missing: no longer answers for many"),
-        (errors.fields_void(HOST, MANY), "no value: many"),
-        (errors.fields_odd(HOST, MANY, "text"), "no number: many"),
+        (errors.fields_null(HOST, MANY), "no value: many"),
+        (errors.fields_not_numeric(HOST, MANY, "text"), "no number: many"),
     ],
 )
 def test_of_a_thousand_services_some_are_named(trouble: Trouble, cause: str) -> None:

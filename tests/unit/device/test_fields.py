@@ -23,8 +23,8 @@ VOLTAGE, POWER, SOC = (f"N/p/vebus/275/{leaf}" for leaf in ("Dc/0/Voltage", "Dc/
 DC_READ = Request("R/p/vebus/275/Dc/0", (VOLTAGE, POWER), False)
 SOC_READ = Request("R/p/vebus/275/Soc", (SOC,), True)
 IDLE, ASKED, OVERDUE = FieldState.IDLE, FieldState.ASKED, FieldState.OVERDUE
-STALLED, SILENT, LEFT = FieldState.STALLED, FieldState.SILENT, FieldState.LEFT
-VALUE, HELD, BESIDES = Meaning.VALUE, Meaning.HELD, Meaning.BESIDES
+STALLED, UNANSWERED, LEFT = FieldState.STALLED, FieldState.UNANSWERED, FieldState.LEFT
+VALUE, HELD, BESIDES = Meaning.VALUE, Meaning.HELD, Meaning.EXTRA
 
 
 def sent(payload: bytes = b'{"value":1}', topic: str = SOC) -> Message:
@@ -37,9 +37,9 @@ def brought_to(state: FieldState, *, notified: bool = False) -> FieldStates:
     states = FieldStates(W, notified=notified)
     if state is OVERDUE:
         states.expect([SOC_READ], 99.0)
-    if state is SILENT:
+    if state is UNANSWERED:
         states.expect([SOC_READ], 80.0)
-        assert states.silent(100.0) == [SOC]
+        assert states.unanswered(100.0) == [SOC]
     if state is LEFT:
         states.left([SOC])
     if state is STALLED:
@@ -61,7 +61,7 @@ def brought_to(state: FieldState, *, notified: bool = False) -> FieldStates:
         (ASKED, OVERDUE),
         (OVERDUE, OVERDUE),
         (STALLED, STALLED),
-        (SILENT, SILENT),
+        (UNANSWERED, UNANSWERED),
         (LEFT, LEFT),
     ],
 )
@@ -84,7 +84,7 @@ def test_asking(before: FieldState, after: FieldState) -> None:
         (ASKED, ANSWER_WITHIN + 0.01, HELD, VALUE),
         (OVERDUE, 0.002, HELD, VALUE),
         (STALLED, 0.002, HELD, HELD),
-        (SILENT, 0.002, HELD, HELD),
+        (UNANSWERED, 0.002, HELD, HELD),
         (LEFT, 0.002, BESIDES, VALUE),
     ],
 )
@@ -98,7 +98,7 @@ def test_a_message(state: FieldState, later: float, polled: Meaning, notified: M
         held = meaning is HELD
         assert states.state(SOC) is (state if held else IDLE)
         assert states.due() <= 100.0 + later + HOLD if held else states.due() == math.inf
-    assert brought_to(state, notified=True).message(sent(), 100.0, doubt=True) is (
+    assert brought_to(state, notified=True).message(sent(), 100.0, suspect=True) is (
         VALUE if state is LEFT else HELD
     )
 
@@ -122,13 +122,13 @@ def test_after_a_stall_what_was_not_asked_is_no_value() -> None:
 # Held
 
 
-@pytest.mark.parametrize("state", [STALLED, SILENT])
+@pytest.mark.parametrize("state", [STALLED, UNANSWERED])
 def test_what_is_held_is_a_value_after_a_moment(state: FieldState) -> None:
     """The latest of a burst, once; by notifications the latest of all."""
     states = brought_to(state)
     states.message(sent(), 100.1)
     latest = sent(b'{"value":2}')
-    assert states.message(latest, 100.3) is Meaning.HELD_INSTEAD
+    assert states.message(latest, 100.3) is Meaning.REPLACES_HELD
     assert states.message(sent(b'{"value":3}'), 100.1 + BURST + 0.01) is BESIDES
     assert states.release(100.1 + HOLD - 0.01) == []
     assert states.release(100.1 + HOLD) == [latest]
@@ -160,7 +160,7 @@ def test_a_request_that_was_sent_after_a_late_answer_is_still_open() -> None:
     assert states.state(SOC) is IDLE
 
 
-@pytest.mark.parametrize("state", [STALLED, SILENT, OVERDUE])
+@pytest.mark.parametrize("state", [STALLED, UNANSWERED, OVERDUE])
 def test_the_answer_to_a_request_after_what_is_held_is_a_value_beside_it(state: FieldState) -> None:
     """It arrives shortly before the end of the interval of the first one, or within it."""
     states = brought_to(state)
@@ -184,7 +184,9 @@ def test_what_is_held_makes_room_for_the_next_answer(interval: float, hold: floa
     assert states.due() == pytest.approx(100.1 + hold)
 
 
-@pytest.mark.parametrize(("state", "early"), [(OVERDUE, True), (STALLED, False), (SILENT, False)])
+@pytest.mark.parametrize(
+    ("state", "early"), [(OVERDUE, True), (STALLED, False), (UNANSWERED, False)]
+)
 def test_a_late_answer_is_a_value_of_its_own_tick(state: FieldState, early: bool) -> None:
     """Except if old values may come first, or only a cached one is there."""
     states = brought_to(state)
@@ -200,11 +202,11 @@ def test_what_may_have_been_queued_in_a_freeze_is_no_value_before_the_next_answe
     assert states.release(105.1, tick=True) == []
     states.expect([SOC_READ], 105.1)
     answer = sent(b'{"value":2}')
-    assert states.message(answer, 105.102) is Meaning.HELD_INSTEAD
+    assert states.message(answer, 105.102) is Meaning.REPLACES_HELD
     assert states.release(105.0 + HOLD) == [answer]
 
 
-@pytest.mark.parametrize("state", [OVERDUE, STALLED, SILENT])
+@pytest.mark.parametrize("state", [OVERDUE, STALLED, UNANSWERED])
 def test_a_republish_takes_back_what_is_held(state: FieldState) -> None:
     """It was the device's cache: the request is still open, and its answer may arrive."""
     states = brought_to(state)
@@ -222,36 +224,36 @@ def test_by_notifications_what_a_republish_takes_back_is_read() -> None:
     states = brought_to(STALLED, notified=True)
     states.message(sent(), 100.4)
     states.republished()
-    assert states.to_ask_again([SOC_READ, DC_READ], 100.5) == []  # requested just now
-    assert states.to_ask_again([SOC_READ, DC_READ], 160.0) == [SOC_READ]
+    assert states.due_rereads([SOC_READ, DC_READ], 100.5) == []  # requested just now
+    assert states.due_rereads([SOC_READ, DC_READ], 160.0) == [SOC_READ]
     states.message(sent(), 160.1)
     states.release(161.0)
-    assert states.to_ask_again([SOC_READ, DC_READ], 220.0) == []
+    assert states.due_rereads([SOC_READ, DC_READ], 220.0) == []
 
 
 # FAREWELL
 
 
-@pytest.mark.parametrize("state", [IDLE, ASKED, OVERDUE, STALLED, SILENT, LEFT])
+@pytest.mark.parametrize("state", [IDLE, ASKED, OVERDUE, STALLED, UNANSWERED, LEFT])
 def test_a_farewell_ends_every_expectation(state: FieldState) -> None:
     """Held messages came before it; the field is absent at once."""
     states = brought_to(state)
     states.message(sent(), 100.4)
     states.left([SOC])
     assert states.state(SOC) is LEFT
-    assert states.silent(100.4) == [SOC]
-    assert not states.awaits(0.0)
+    assert states.unanswered(100.4) == [SOC]
+    assert not states.expects_answer(0.0)
     assert states.release(200.0) == []
 
 
 def test_a_value_after_a_farewell_has_all_asked_for() -> None:
     """Whenever the latest request was; the return is recorded once."""
     states = brought_to(LEFT)
-    assert states.to_ask([SOC_READ], 101.0) == []
+    assert states.due_requests([SOC_READ], 101.0) == []
     states.message(sent(), 101.5)
-    assert states.take_return()
-    assert not states.take_return()
-    assert states.to_ask([SOC_READ], 102.0) == [SOC_READ]
+    assert states.pop_returned()
+    assert not states.pop_returned()
+    assert states.due_requests([SOC_READ], 102.0) == [SOC_READ]
 
 
 # W/8 later
@@ -263,9 +265,9 @@ def test_no_answer_for_w_8_is_silence(state: FieldState) -> None:
     states = brought_to(state)
     first = 99.0 if state is OVERDUE else 100.0
     assert states.due() == first + W / 8
-    assert states.silent(first + W / 8 - 0.1) == []
-    assert states.silent(first + W / 8) == [SOC]
-    assert states.state(SOC) is SILENT
+    assert states.unanswered(first + W / 8 - 0.1) == []
+    assert states.unanswered(first + W / 8) == [SOC]
+    assert states.state(SOC) is UNANSWERED
 
 
 def test_an_answer_is_missed_before_it_counts_as_silence() -> None:
@@ -280,31 +282,31 @@ def test_an_answer_is_missed_before_it_counts_as_silence() -> None:
 def test_a_request_without_an_answer_is_sent_every_half_w() -> None:
     """Every tick for W/8, then every W/2; its path is named."""
     states = FieldStates(W, notified=False)
-    asked = [now for now in range(200) if states.to_ask([SOC_READ], float(now))]
+    asked = [now for now in range(200) if states.due_requests([SOC_READ], float(now))]
     assert asked == [*range(15), 74, 134, 194]
-    assert states.silent(200.0) == [SOC]
+    assert states.unanswered(200.0) == [SOC]
 
 
 def test_a_sub_tree_is_asked_for_while_one_of_its_paths_answers() -> None:
     """An unanswered path among answered ones is only named."""
     states = FieldStates(W, notified=False)
     for now in range(100):
-        assert states.to_ask([DC_READ], float(now)) == [DC_READ]
+        assert states.due_requests([DC_READ], float(now)) == [DC_READ]
         assert states.message(sent(topic=VOLTAGE), now + 0.01) is VALUE
-    assert states.silent(100.0) == [POWER]
+    assert states.unanswered(100.0) == [POWER]
 
 
 def test_an_answer_after_silence_has_everything_asked_for_again() -> None:
     """All fields of a returned device are requested at the next tick, once."""
     states = FieldStates(W, notified=False)
     for now in range(30):
-        states.to_ask([DC_READ, SOC_READ], float(now))
-    assert states.to_ask([DC_READ, SOC_READ], 30.0) == []
+        states.due_requests([DC_READ, SOC_READ], float(now))
+    assert states.due_requests([DC_READ, SOC_READ], 30.0) == []
     states.message(sent(), 30.1)
     states.release(30.1 + HOLD)
-    assert states.to_ask([DC_READ, SOC_READ], 31.0) == [DC_READ, SOC_READ]
-    assert states.silent(31.0) == [VOLTAGE, POWER]
-    assert states.to_ask([DC_READ, SOC_READ], 32.0) == [SOC_READ]
+    assert states.due_requests([DC_READ, SOC_READ], 31.0) == [DC_READ, SOC_READ]
+    assert states.unanswered(31.0) == [VOLTAGE, POWER]
+    assert states.due_requests([DC_READ, SOC_READ], 32.0) == [SOC_READ]
 
 
 # Beginnings
@@ -314,30 +316,30 @@ def test_a_new_beginning_forgets_what_went_unanswered_but_not_who_was_absent() -
     """An outage is no silence; a path that was absent before is requested, and still named."""
     states = FieldStates(W, notified=False)
     for now in range(20):
-        states.to_ask([SOC_READ], float(now))
+        states.due_requests([SOC_READ], float(now))
     states.left([POWER])
-    states.to_ask([DC_READ], 19.0)
+    states.due_requests([DC_READ], 19.0)
     states.begin()
-    assert states.to_ask([DC_READ, SOC_READ], 600.0) == [DC_READ, SOC_READ]
-    assert {*states.silent(601.0)} == {SOC, POWER}
+    assert states.due_requests([DC_READ, SOC_READ], 600.0) == [DC_READ, SOC_READ]
+    assert {*states.unanswered(601.0)} == {SOC, POWER}
     assert states.state(VOLTAGE) is ASKED
     for topic in (SOC, POWER):
         states.message(sent(topic=topic), 601.0)
     states.release(602.0)
-    assert states.silent(602.0) == []
+    assert states.unanswered(602.0) == []
 
 
 def test_after_a_standstill_of_this_machine_no_path_is_silent() -> None:
     """An answer that is late by the time of the standstill is not late."""
     states = brought_to(ASKED)
     states.stalled(100.0)
-    assert not states.silent(200.0 + W / 8 - 1)
-    assert states.silent(200.0 + W / 8)
+    assert not states.unanswered(200.0 + W / 8 - 1)
+    assert states.unanswered(200.0 + W / 8)
 
 
 def test_what_is_absent_stays_so_in_a_stall() -> None:
     """And nothing becomes absent."""
-    for state in (SILENT, LEFT):
+    for state in (UNANSWERED, LEFT):
         states = brought_to(state)
         states.stalled(5.0)
         assert states.state(SOC) is state
@@ -345,25 +347,25 @@ def test_what_is_absent_stays_so_in_a_stall() -> None:
 
 def test_delayed_requests_are_sent_when_a_user_wants_it() -> None:
     """At the next tick."""
-    states = brought_to(SILENT)
-    assert states.to_ask([SOC_READ], 101.0) == []
-    states.ask_for_all()
-    assert states.to_ask([SOC_READ], 102.0) == [SOC_READ]
+    states = brought_to(UNANSWERED)
+    assert states.due_requests([SOC_READ], 101.0) == []
+    states.request_all()
+    assert states.due_requests([SOC_READ], 102.0) == [SOC_READ]
 
 
 def test_what_is_not_read_any_more_has_no_state() -> None:
     """And it is not requested again."""
-    states = brought_to(SILENT)
+    states = brought_to(UNANSWERED)
     states.forget_all_but([VOLTAGE])
-    assert states.silent(200.0) == []
+    assert states.unanswered(200.0) == []
     assert states.due() == math.inf
 
 
 def test_a_service_that_does_not_respond_is_silent_as_a_whole() -> None:
     """Except fields that have left."""
     states = brought_to(LEFT)
-    states.silence([SOC, VOLTAGE])
-    assert (states.state(SOC), states.state(VOLTAGE)) == (LEFT, SILENT)
+    states.mark_unanswered([SOC, VOLTAGE])
+    assert (states.state(SOC), states.state(VOLTAGE)) == (LEFT, UNANSWERED)
 
 
 # The short way
@@ -380,8 +382,8 @@ def test_what_is_taken_by_the_short_way_is_a_value(
     quick, reference, untouched = (brought_to(state, notified=notified) for _ in range(3))
     for states in (quick, reference, untouched):
         if held:
-            states.message(sent(), 100.0, doubt=True)
-    taken = quick.takes(SOC, 100.0 + after)
+            states.message(sent(), 100.0, suspect=True)
+    taken = quick.accept_value(SOC, 100.0 + after)
     if taken:
         assert reference.message(sent(), 100.0 + after) is VALUE
     expected = reference if taken else untouched

@@ -55,7 +55,7 @@ class Desk:
             message = Message(topic, payload, False, BOOT + self.now)
             later = self.now + NS // 50
             now = Now(START + later, 100.0 + later / NS, BOOT + later)
-            self.intake.take(self.plan, message, now)
+            self.intake.process(self.plan, message, now)
 
     def stored(self, field: str = "Power") -> list[tuple[int, float]]:
         """Return (ms since START, value) of the values to be stored."""
@@ -88,8 +88,8 @@ def test_readings_are_taken_away_once() -> None:
     """The next call returns the values since then."""
     desk = Desk()
     desk.say(ONE)
-    assert [value for _, value, _ in desk.intake.take_away()] == [1.0]
-    assert desk.intake.take_away() == []
+    assert [value for _, value, _ in desk.intake.pop_rows()] == [1.0]
+    assert desk.intake.pop_rows() == []
 
 
 @pytest.mark.parametrize(
@@ -147,7 +147,7 @@ def test_notified_the_same_value_again_within_a_tick_is_not_stored(
     desk = Desk(mode="notify")
     desk.say(*payloads)
     assert [value for _, value in desk.stored()] == stored
-    assert desk.intake.no_values[NoValue.SAID_AGAIN] == again
+    assert desk.intake.no_values[NoValue.REPEATED] == again
 
 
 @pytest.mark.parametrize("mode", ["poll", "notify"])

@@ -70,7 +70,7 @@ def test_firmware_that_understands_only_the_old_keepalive() -> None:
 def test_the_old_keepalive_is_not_tried_before_a_republish_is_allowed() -> None:
     """Because it is a republish for firmware that understands the new one."""
     device = Device(set())
-    device.republish.asked(device.now)
+    device.republish.requested(device.now)
     old = [when for when, kind in device.go_on(100) if kind is KeepaliveKind.OLD]
     assert old[0] == 65  # a quiet moment after the minute
 
@@ -88,6 +88,6 @@ def test_new_firmware_in_place_of_the_old_is_noticed() -> None:
 def test_a_republish_is_a_minute_from_the_next(seconds: int) -> None:
     """That is W/2, to the second."""
     republish = Republish(W)
-    assert republish.may(7.0)
-    republish.asked(7.0)
-    assert republish.may(7.0 + seconds) is (seconds == 60)
+    assert republish.allowed(7.0)
+    republish.requested(7.0)
+    assert republish.allowed(7.0 + seconds) is (seconds == 60)

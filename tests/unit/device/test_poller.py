@@ -21,7 +21,7 @@ START = 1_767_225_610 * NS
 DC, AC, SOC = "vebus/275/Dc/0", "vebus/275/Ac/ActiveIn/L1", "vebus/275/Soc"
 DC_LEAVES = [f"{DC}/{leaf}" for leaf in ("Voltage", "Current", "Power")]
 AC_LEAVES = [f"{AC}/{leaf}" for leaf in "IVPSF"]
-UNTOLD = f"{AC}/S"
+NOT_NOTIFIED = f"{AC}/S"
 FULL, CHANGES, OLD = "full", "changes", "old"
 KEEPALIVES = {
     (f"R/{P}/keepalive", b""): FULL,
@@ -76,7 +76,7 @@ class Talk:
             self.poller.keepalive.message(self.now.mono)
         self.seconds += 1.0
         self.presence.release(self.now)
-        self.presence.look(self.now)
+        self.presence.check(self.now)
         return connection.asked  # type: ignore[no-any-return]
 
     def go_on(self, seconds: int, *answers: str) -> list[list[str]]:
@@ -252,7 +252,7 @@ def test_a_device_that_is_not_responding_is_sent_the_keepalive_that_it_understan
         (talk.poller.keepalive.is_old if knows == "old" else talk.poller.keepalive.is_new)()
     connection: Any = Questions()
     for times in range(20):
-        talk.poller.rouse(connection, P, times)
+        talk.poller.send_keepalive(connection, P, times)
     assert connection.asked == kinds
 
 
@@ -266,8 +266,8 @@ def test_notified_all_is_read_once_and_then_changes_are_received() -> None:
     asked = talk.go_on(62, *EVERYTHING)
     assert {second: each for second, each in enumerate(asked) if each} == {
         0: [CHANGES, DC, SOC, AC],
-        30: [CHANGES, UNTOLD],
-        60: [CHANGES, UNTOLD],
+        30: [CHANGES, NOT_NOTIFIED],
+        60: [CHANGES, NOT_NOTIFIED],
     }
 
 
@@ -289,8 +289,8 @@ def test_notified_old_firmware_is_kept_awake_in_its_own_way() -> None:
     talk = Talk("notify")
     talk.poller.keepalive.is_old()
     assert talk.ask(*EVERYTHING) == [OLD, *DC_LEAVES, SOC, *AC_LEAVES]
-    assert not talk.republish.may(talk.now.mono)
-    assert talk.go_on(30, *EVERYTHING)[-1] == [OLD, UNTOLD]
+    assert not talk.republish.allowed(talk.now.mono)
+    assert talk.go_on(30, *EVERYTHING)[-1] == [OLD, NOT_NOTIFIED]
 
 
 def test_notified_a_new_beginning_has_a_first_keepalive() -> None:
@@ -319,11 +319,11 @@ def test_notified_an_answer_is_expected_to_the_first_keepalive() -> None:
     talk = Talk("notify")
     talk.poller.keepalive.is_new()
     begun = talk.now.mono
-    assert not talk.presence.awaits(begun)
+    assert not talk.presence.expects_answer(begun)
     talk.ask()
-    assert talk.presence.awaits(begun)
+    assert talk.presence.expects_answer(begun)
     talk.go_on(31, *EVERYTHING)
-    assert not talk.presence.awaits(begun)
+    assert not talk.presence.expects_answer(begun)
 
 
 def test_notified_the_wait_is_that_to_the_keepalive_or_the_tick() -> None:

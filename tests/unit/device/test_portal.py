@@ -9,9 +9,9 @@ import pytest
 
 from bat2influx.device import portal
 from bat2influx.device.choice import Choice, UndecidedError
-from bat2influx.device.portal import TABLE, Doubt, Event, Pace, PortalSearch, State
+from bat2influx.device.portal import TABLE, Event, PortalSearch, RateLimit, ResponseMonitor, State
 from bat2influx.device.transitions import follows
-from bat2influx.venus.protocol import MOST_PORTALS, PORTALS
+from bat2influx.venus.protocol import MAX_LISTED_PORTALS, PORTALS
 from tests.unit.device.test_discovery import A, B, Line
 
 C = "d41243aabbcc"
@@ -34,7 +34,7 @@ class Asked:
     def come(self, *portals: str, payload: bytes = b'{"value":1}') -> None:
         """Deliver the Serials of devices."""
         for each in portals:
-            assert self.search.see(f"N/{each}/system/0/Serial", payload)
+            assert self.search.process(f"N/{each}/system/0/Serial", payload)
 
     def step(self) -> bool:
         """Step once; return whether another portal id is known."""
@@ -47,7 +47,7 @@ class Asked:
 
     def end(self) -> None:
         """Step until a list that has begun in doubt is closed."""
-        while self.search.doubting:
+        while self.search.rechecking:
             self.confirm()
 
     @property
@@ -73,7 +73,7 @@ def reached(state: State, *there: str, given: bool = False) -> Asked:
     else:
         asked = Asked(given=A) if given else Asked(remembered=A)
         if state is not State.KNOWN:
-            assert asked.search.doubt(asked.line)
+            assert asked.search.recheck(asked.line)
         if state is State.CLOSING:
             assert not asked.confirm()
             asked.come(*there)
@@ -87,7 +87,7 @@ def reached(state: State, *there: str, given: bool = False) -> Asked:
 def test_what_the_table_does_not_have_cannot_happen() -> None:
     """An error names it; each state accepts BEGUN and DOUBTED, whatever else."""
     missing = [each for each in product(State, Event) if each not in TABLE]
-    assert not [event for _, event in missing if event in (Event.BEGUN, Event.DOUBTED)]
+    assert not [event for _, event in missing if event in (Event.BEGUN, Event.NOT_RESPONDING)]
     for state, event in missing:
         with pytest.raises(AssertionError, match="cannot receive"):
             follows(portal.TABLE, state, event, "a portal id")
@@ -111,7 +111,7 @@ def test_a_doubt_begins_a_list_where_there_is_none_yet(state: State) -> None:
     """An unknown portal id is already searched for; a second doubt changes nothing."""
     asked = reached(state)
     before = list(asked.line.asked)
-    assert asked.search.doubt(asked.line)
+    assert asked.search.recheck(asked.line)
     assert asked.search.state is (State.LISTING if state is State.KNOWN else state)
     assert asked.line.asked == before + ([TRY] if state is State.KNOWN else [])
 
@@ -143,7 +143,7 @@ def test_the_only_one_is_taken() -> None:
     assert asked.confirm()
     assert asked.search.state is State.KNOWN
     assert asked.known == (B, ())
-    assert not asked.search.looking
+    assert not asked.search.listing
 
 
 def test_of_several_a_user_must_choose() -> None:
@@ -210,22 +210,22 @@ def test_a_serial_without_a_number_is_no_device(payload: bytes) -> None:
 def test_serials_alone_are_asked_for_and_only_while_devices_are_listed(state: State) -> None:
     """All other messages are for others."""
     asked = reached(state)
-    assert not asked.search.see(f"N/{A}/vebus/275/ProductId", b'{"value":1}')
-    assert asked.search.see(f"N/{A}/system/0/Serial", b"") is (state is not State.KNOWN)
+    assert not asked.search.process(f"N/{A}/vebus/275/ProductId", b'{"value":1}')
+    assert asked.search.process(f"N/{A}/system/0/Serial", b"") is (state is not State.KNOWN)
 
 
 @pytest.mark.parametrize("state", [State.UNKNOWN, State.LISTING])
 def test_a_broker_that_invents_portal_ids_takes_no_more_memory(state: State) -> None:
     """The number that is kept is limited; it is more than a user can choose from."""
     asked = reached(state)
-    asked.come(*(f"made-up-{number}" for number in range(MOST_PORTALS + 5)))
-    assert len(asked.search._listed) == MOST_PORTALS
+    asked.come(*(f"made-up-{number}" for number in range(MAX_LISTED_PORTALS + 5)))
+    assert len(asked.search._listed) == MAX_LISTED_PORTALS
 
 
 def test_however_many_there_are_this_device_is_detected() -> None:
     """Otherwise the report would say that others are there instead."""
     asked = reached(State.LISTING)
-    asked.come(*(f"made-up-{number}" for number in range(MOST_PORTALS)), A)
+    asked.come(*(f"made-up-{number}" for number in range(MAX_LISTED_PORTALS)), A)
     assert not asked.confirm()
     assert not asked.confirm()
     assert asked.search.state is State.KNOWN
@@ -236,7 +236,7 @@ def test_what_was_listed_before_a_doubt_does_not_count() -> None:
     """A portal id that was found on this connection may be doubted on it."""
     asked = reached(State.COLLECTING, A)
     assert asked.confirm()
-    asked.search.doubt(asked.line)
+    asked.search.recheck(asked.line)
     assert not asked.step()
     assert not asked.confirm()
     asked.come(B)
@@ -251,8 +251,8 @@ def test_a_broker_that_lists_no_portal_ids_is_not_asked_for_them_in_doubt(
     """Such as the VRM cloud; the caller learns that no list will come."""
     asked = Asked(**options, listable=False)
     before = list(asked.line.asked)
-    assert not asked.search.doubt(asked.line)
-    assert not asked.search.doubting
+    assert not asked.search.recheck(asked.line)
+    assert not asked.search.rechecking
     assert asked.line.asked == before
 
 
@@ -262,8 +262,8 @@ def test_what_is_configured_counts_before_what_is_remembered() -> None:
     asked = reached(State.CLOSING, B, given=True)
     asked.confirm()
     asked.search.begin(asked.line)
-    asked.search.doubt(asked.line)
-    assert asked.search.doubting
+    asked.search.recheck(asked.line)
+    assert asked.search.rechecking
     assert asked.known == (A, (B,))
 
 
@@ -272,9 +272,9 @@ def test_what_is_configured_counts_before_what_is_remembered() -> None:
 
 def test_a_pace_is_due_at_once_and_then_every_span() -> None:
     """A rest begins the span, too."""
-    pace = Pace(60.0)
+    pace = RateLimit(60.0)
     assert [now for now in (5.0, 5.1, 64.9, 65.0, 66.0) if pace.due(now)] == [5.0, 65.0]
-    pace.rest(100.0)
+    pace.postpone(100.0)
     assert [now for now in (159.9, 160.0) if pace.due(now)] == [160.0]
 
 
@@ -286,20 +286,20 @@ class Doubted:
 
     def __init__(self, **options: Any) -> None:
         self.asked = Asked(**options)
-        self.asked.line.awaits = False
-        self.doubt = Doubt(self.asked.search, HOST, FILE, W)
-        self.doubt.begin(0.0)
+        self.asked.line.awaiting_acknowledgement = False
+        self.recheck = ResponseMonitor(self.asked.search, HOST, FILE, W)
+        self.recheck.begin(0.0)
 
     def overdue(self, now: float) -> tuple[bool, str, int]:
         """Return whether to give up, the cause of the report, and the number of lists begun."""
-        lost = self.doubt.overdue(self.asked.line, now)
+        lost = self.recheck.overdue(self.asked.line, now)
         lists = sum(what != "unsubscribe" for what, _ in self.asked.line.asked)
         return lost, self.cause, lists
 
     @property
     def cause(self) -> str:
         """The cause of the report."""
-        return self.doubt.trouble.cause if self.doubt.trouble else ""
+        return self.recheck.trouble.cause if self.recheck.trouble else ""
 
 
 def test_a_device_without_any_message_is_doubted_before_it_is_reported() -> None:
@@ -318,14 +318,14 @@ def test_a_device_without_any_message_is_doubted_before_it_is_reported() -> None
 def test_a_device_with_earlier_messages_is_reported_with_the_doubt(*, reconnected: bool) -> None:
     """On this connection or on one before; its time begins with its latest message."""
     doubted = Doubted(remembered=A)
-    doubted.doubt.message(10.0)
-    assert doubted.doubt.heard
+    doubted.recheck.message(10.0)
+    assert doubted.recheck.has_message
     if reconnected:
-        doubted.doubt.begin(10.0)
-        assert not doubted.doubt.heard
+        doubted.recheck.begin(10.0)
+        assert not doubted.recheck.has_message
     assert doubted.overdue(24.9) == (False, "", 0)
     assert doubted.overdue(25.0) == (False, "silent", 1)
-    assert doubted.doubt.heard is not reconnected
+    assert doubted.recheck.has_message is not reconnected
 
 
 def test_a_missing_portal_id_is_reported_at_once() -> None:
@@ -336,9 +336,9 @@ def test_a_missing_portal_id_is_reported_at_once() -> None:
 def test_a_subscription_that_is_lost_takes_a_new_connection() -> None:
     """The loss is reported, and the device is not doubted."""
     doubted = Doubted(given=A)
-    doubted.asked.line.awaits = True
+    doubted.asked.line.awaiting_acknowledgement = True
     assert doubted.overdue(15.0) == (True, "silent", 0)
-    doubted.asked.line.awaits = False
+    doubted.asked.line.awaiting_acknowledgement = False
     assert doubted.overdue(15.0) == (False, "silent", 1)
 
 
@@ -346,7 +346,7 @@ def test_a_subscription_that_is_lost_takes_a_new_connection() -> None:
 def test_a_look_that_shows_nothing_is_the_report(*, listable: bool, cause: str) -> None:
     """Otherwise another device may be there, which is a different report."""
     doubted = Doubted(given=A, listable=listable)
-    doubted.doubt.look(doubted.asked.line, 1.0)
+    doubted.recheck.check(doubted.asked.line, 1.0)
     assert doubted.cause == cause
 
 
@@ -370,11 +370,11 @@ def test_the_report_names_the_devices_found_instead(
     caplog.set_level("INFO", "bat2influx")
     doubted = Doubted(**options)
     if options:
-        doubted.doubt.look(doubted.asked.line, 1.0)
+        doubted.recheck.check(doubted.asked.line, 1.0)
         doubted.asked.come(*there)
         doubted.asked.end()
-    doubted.doubt.report(2.0)
+    doubted.recheck.report(2.0)
     assert text in caplog.text
-    doubted.doubt.message(5.0)
-    assert doubted.doubt.trouble is None
+    doubted.recheck.message(5.0)
+    assert doubted.recheck.trouble is None
     assert f"device {doubted.asked.search.portal} responds again, after 3 s" in caplog.text

@@ -65,12 +65,12 @@ class Side:
             self.seconds += 1.0
             self.presence.release(self.now, tick=not self.notified)
             if not self.notified:
-                self.presence.to_ask(self.plan.requests, self.seconds)
+                self.presence.due_requests(self.plan.requests, self.seconds)
             probed += [
-                each.removeprefix(f"N/{P}/") for each in self.presence.to_probe(self.seconds)
+                each.removeprefix(f"N/{P}/") for each in self.presence.due_probes(self.seconds)
             ]
             self.say(*leaves)
-            self.presence.look(self.now)
+            self.presence.check(self.now)
         return probed
 
     def state(self, place: tuple[str, int]) -> tuple[ServiceState, float]:
@@ -90,7 +90,7 @@ def test_a_farewell_on_one_topic_is_one_of_the_whole_service(notified: bool) -> 
     assert side.presence.changed
     assert side.presence.absent() == [VEBUS]
     assert side.state(VEBUS) == (ServiceState.LEFT, 5.3)
-    assert {*side.presence.silent(side.seconds)} == {f"N/{P}/{leaf}" for leaf in LEAVES}
+    assert {*side.presence.unanswered(side.seconds)} == {f"N/{P}/{leaf}" for leaf in LEAVES}
     side.go_on(40, *PV_LEAVES, GRID)
     assert side.state(VEBUS) == (ServiceState.LEFT, 5.3)
 
@@ -98,7 +98,7 @@ def test_a_farewell_on_one_topic_is_one_of_the_whole_service(notified: bool) -> 
 @pytest.mark.parametrize(
     ("notified", "meaning", "state"),
     [
-        (False, Meaning.BESIDES, ServiceState.RETURNING),
+        (False, Meaning.EXTRA, ServiceState.RETURNING),
         (True, Meaning.VALUE, ServiceState.ANSWERING),
     ],
 )
@@ -113,7 +113,7 @@ def test_a_value_after_a_farewell_is_a_return(
     assert side.say(LEAVES[0]) == [meaning]
     assert side.state(VEBUS) == (state, 45.0)
     assert side.presence.absent() == []
-    assert side.presence.take_return()
+    assert side.presence.pop_returned()
     side.go_on(1, *LEAVES)
     assert side.state(VEBUS)[0] is ServiceState.ANSWERING
 
@@ -191,8 +191,8 @@ def test_messages_before_reading_begins_are_no_values() -> None:
     """The broker's confirmation and the first notifications arrive together."""
     early = Presence(W, notified=True)
     message = Message(f"N/{P}/{GRID}", b"{}", False, 0)
-    assert early.message(message, Side().now) is Meaning.BESIDES
-    assert early.message(message._replace(payload=b""), Side().now) is Meaning.BESIDES
+    assert early.message(message, Side().now) is Meaning.EXTRA
+    assert early.message(message._replace(payload=b""), Side().now) is Meaning.EXTRA
 
 
 def test_the_absence_of_an_optional_service_is_known() -> None:
@@ -209,14 +209,14 @@ def test_found_a_removed_path_made_its_service_hang_at_a_long_interval() -> None
     side.go_on(1, *LEAVES, *PV_LEAVES, GRID)
     for _ in range(4):
         side.presence.release(side.now, tick=True)
-        side.presence.to_ask(side.plan.requests, side.seconds)
+        side.presence.due_requests(side.plan.requests, side.seconds)
         side.seconds += 0.002
         side.say(LEAVES[0], *PV_LEAVES, GRID)
         for _ in range(30):
             side.seconds += 1.0
-            side.presence.look(side.now)
+            side.presence.check(side.now)
             assert side.presence.absent() == []
-    assert side.presence.silent(side.seconds) == [f"N/{P}/{LEAVES[1]}"]
+    assert side.presence.unanswered(side.seconds) == [f"N/{P}/{LEAVES[1]}"]
 
 
 def test_found_a_removed_path_made_its_service_hang_at_a_new_connection() -> None:
@@ -226,9 +226,9 @@ def test_found_a_removed_path_made_its_service_hang_at_a_new_connection() -> Non
     side.go_on(30, LEAVES[0], *PV_LEAVES, GRID)
     side.seconds += 60.0
     side.presence.begin(side.plan, side.now)
-    side.presence.look(side.now)
-    side.presence.to_ask(side.plan.requests, side.seconds)
-    side.presence.look(side.now)
+    side.presence.check(side.now)
+    side.presence.due_requests(side.plan.requests, side.seconds)
+    side.presence.check(side.now)
     assert side.presence.absent() == []
     side.go_on(30, LEAVES[0], *PV_LEAVES, GRID)
     assert side.presence.absent() == []
@@ -243,7 +243,7 @@ def test_the_paths_of_system_are_wrong_and_it_is_not_absent() -> None:
     side.go_on(3, *LEAVES, *PV_LEAVES, GRID)
     side.go_on(20, *LEAVES, *PV_LEAVES)
     assert side.presence.absent() == []
-    assert [*side.presence.silent(side.seconds)] == [f"N/{P}/{GRID}"]
+    assert [*side.presence.unanswered(side.seconds)] == [f"N/{P}/{GRID}"]
 
 
 def test_a_system_that_hangs_is_absent() -> None:
@@ -274,6 +274,6 @@ def test_after_a_standstill_of_this_machine_no_service_is_missing() -> None:
         side.go_on(5, *LEAVES, *PV_LEAVES, GRID)
         side.presence.stalled(100.0)
         side.seconds += 100.0
-        side.presence.look(side.now)
+        side.presence.check(side.now)
         assert side.presence.absent() == []
-        assert {*side.say(LEAVES[0])} <= {Meaning.HELD, Meaning.BESIDES}
+        assert {*side.say(LEAVES[0])} <= {Meaning.HELD, Meaning.EXTRA}

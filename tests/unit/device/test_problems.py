@@ -13,7 +13,7 @@ from bat2influx.device.problems import Problems
 from bat2influx.device.wanted import Wanted
 from bat2influx.mqtt.connection import Message
 from bat2influx.reading import NS
-from bat2influx.venus.protocol import MOST_LEAVES, Field, NoValue, parse_field
+from bat2influx.venus.protocol import MAX_LEAVES, Field, NoValue, parse_field
 
 W = 120.0
 P = "c0619ab1c2d3"
@@ -36,7 +36,7 @@ class Minute:
     def __init__(self) -> None:
         self.plan = Plan(P, FIELDS, {"vebus": (275,)})
         self.discovery = Discovery(
-            Wanted((*FIELDS,), portal=P, vebus=275), again_after=W / 2, config="/etc/x.ini"
+            Wanted((*FIELDS,), portal=P, vebus=275), retry_interval=W / 2, config="/etc/x.ini"
         )
         self.presence = Presence(W, notified=False)
         self.absence = Problems("10.0.0.2", "/etc/x.ini", W, self.presence)
@@ -61,7 +61,7 @@ class Minute:
         """Let time pass."""
         for _ in range(seconds):
             self.now += 1.0
-            self.presence.to_ask(self.plan.requests, self.now)
+            self.presence.due_requests(self.plan.requests, self.now)
             for topic in (*answers, *((void,) if void else ())):
                 self.say(topic)
                 if topic != void:
@@ -80,9 +80,9 @@ class Minute:
 
     def look(self) -> None:
         """Detect what is missing, and report it."""
-        self.presence.look(self.clocks)
-        self.doubted += [(self.now, place) for place in self.absence.doubtful(self.now)]
-        self.absence.tell(self.discovery, self.clocks)
+        self.presence.check(self.clocks)
+        self.doubted += [(self.now, place) for place in self.absence.suspects(self.now)]
+        self.absence.report(self.discovery, self.clocks)
 
     @property
     def text(self) -> str:
@@ -142,7 +142,7 @@ def test_the_answers_end_all_that(minute: Minute, caplog: pytest.LogCaptureFixtu
 
 def test_nothing_is_reported_while_the_doubt_is_open(minute: Minute) -> None:
     """The cause is determined in a moment; each guess would be a separate warning."""
-    minute.discovery.doubt_instances([("solarcharger", 288)])
+    minute.discovery.recheck_instances([("solarcharger", 288)])
     minute.go_on(60, VOLTAGE, CURRENT, GRID)
     assert not minute.text
 
@@ -152,7 +152,7 @@ def test_found_a_service_that_had_worked_was_not_named_before_the_doubt_had_ende
 ) -> None:
     """The republish that ends it may be a minute away."""
     minute.go_on(5, VOLTAGE, CURRENT, GRID, PV)
-    minute.discovery.doubt_instances([("solarcharger", 288)])
+    minute.discovery.recheck_instances([("solarcharger", 288)])
     minute.go_on(16, VOLTAGE, CURRENT, GRID)
     assert "solarcharger 288 is not responding (since " in minute.text
 
@@ -335,4 +335,4 @@ def test_topics_that_are_read_no_more_are_forgotten() -> None:
         for topic in plan.fields:
             minute.absence.void(topic, NoValue.NULL, 0.0)
             minute.absence.filled(topic)
-    assert len(minute.absence._filled) + len(minute.absence._kind) <= MOST_LEAVES + 2 * 1000
+    assert len(minute.absence._filled) + len(minute.absence._kind) <= MAX_LEAVES + 2 * 1000

@@ -11,7 +11,7 @@ import pytest
 from bat2influx.device import question
 from bat2influx.device.firmware import Firmware
 from bat2influx.device.keepalive import Republish
-from bat2influx.device.question import TABLE, Event, Look, Question, State, Survey
+from bat2influx.device.question import TABLE, Event, Question, State, Survey, SurveyState
 from bat2influx.device.transitions import follows
 from tests.unit.device.test_discovery import KEEPALIVE, OLD, A, Line
 
@@ -41,16 +41,16 @@ class Asked:
         self.line.confirm()
         return self.step()
 
-    def step(self, seconds: float = 0.0, *, none_will_do: bool = False) -> bool:
+    def step(self, seconds: float = 0.0, *, accept_none: bool = False) -> bool:
         """Let time pass; return whether there are answers."""
         self.now += seconds
-        answers = self.question.step(self.line, self.now, none_will_do=none_will_do)
+        answers = self.question.step(self.line, self.now, accept_none=accept_none)
         assert (answers is not None) is (self.question.state is State.ANSWERED)
         return answers is not None
 
     def come(self, *leaves: str) -> list[bool]:
         """Deliver values; return whether they are answers."""
-        return [self.question.see(f"N/{A}/{leaf}", b'{"value":1}') for leaf in leaves]
+        return [self.question.process(f"N/{A}/{leaf}", b'{"value":1}') for leaf in leaves]
 
     def end(self, echo: str | None = "ours") -> None:
         """End a republish, with the echo of the latest question, another one or none."""
@@ -58,12 +58,12 @@ class Asked:
             sent = json.loads(self.line.published[-1][1])
             echo = sent["keepalive-options"][0]["full-publish-completed-echo"]
         end = {"value": 1} | ({"full-publish-completed-echo": echo} if echo else {})
-        assert self.question.see(END, json.dumps(end).encode())
+        assert self.question.process(END, json.dumps(end).encode())
 
     @property
     def found(self) -> dict[str, set[int]]:
         """The instances in the answers, by service."""
-        answers = self.question.step(self.line, self.now, none_will_do=False)
+        answers = self.question.step(self.line, self.now, accept_none=False)
         assert answers is not None
         return answers.found
 
@@ -82,12 +82,12 @@ def reached(state: State, *, old: bool | None = None) -> Asked:
     if state is State.IDLE:
         return asked
     if state is State.WAITING:
-        asked.republish.asked(asked.now)
+        asked.republish.requested(asked.now)
     asked.ask()
     if state is not State.SUBSCRIBING:
         assert not asked.confirm()
     if state is State.LATE:
-        asked.question.see(f"N/{A}/pv/x/ProductId", b"{}")  # else the other keepalive is tried
+        asked.question.process(f"N/{A}/pv/x/ProductId", b"{}")  # else the other keepalive is tried
         assert not asked.step(PATIENCE)
     if state is State.ANSWERED:
         asked.end()
@@ -161,7 +161,7 @@ def test_a_device_that_was_asked_by_another_client_is_not_asked_yet() -> None:
     assert not asked.step(1.0)
     assert asked.question.state is State.ASKED
     assert asked.questions == [KEEPALIVE]
-    assert not asked.republish.may(asked.now + APART - 1.0)
+    assert not asked.republish.allowed(asked.now + APART - 1.0)
 
 
 @pytest.mark.parametrize("state", [State.WAITING, State.ASKED, State.LATE])
@@ -182,22 +182,22 @@ def test_answers_before_the_device_was_asked_are_not_enough(leaves: list[str]) -
     """It may be the first of several that appear by themselves, however long that takes."""
     asked = reached(State.WAITING)
     asked.come(*leaves)
-    assert not asked.step(APART - 1.0, none_will_do=True)
+    assert not asked.step(APART - 1.0, accept_none=True)
     assert asked.question.state is State.WAITING
 
 
 @pytest.mark.parametrize(
-    ("leaves", "none_will_do"), [(["pv/288/ProductId"], False), ([], True)], ids=["some", "none"]
+    ("leaves", "accept_none"), [(["pv/288/ProductId"], False), ([], True)], ids=["some", "none"]
 )
 def test_after_some_seconds_the_answers_so_far_are_enough(
-    leaves: list[str], *, none_will_do: bool
+    leaves: list[str], *, accept_none: bool
 ) -> None:
     """So is no answer at all, if that counts as an answer; it does not show the firmware."""
     asked = reached(State.ASKED)
     asked.come(*leaves)
-    assert not asked.step(PATIENCE - 0.1, none_will_do=none_will_do)
+    assert not asked.step(PATIENCE - 0.1, accept_none=accept_none)
     assert asked.question.state is State.ASKED
-    assert asked.step(0.1, none_will_do=none_will_do)
+    assert asked.step(0.1, accept_none=accept_none)
     assert asked.found["pv"] == ({288} if leaves else set())
     assert (asked.question.old, asked.question.echoed) == (None, False)
     assert asked.questions == [KEEPALIVE]
@@ -219,8 +219,8 @@ def test_a_device_that_has_not_answered_is_asked_again_when_it_may_be() -> None:
     assert asked.question.state is State.ASKED
     assert asked.questions == [KEEPALIVE] * 2
     assert asked.line.asked == [LIST]
-    assert not asked.step(PATIENCE - 0.1, none_will_do=True)
-    assert asked.step(0.1, none_will_do=True)
+    assert not asked.step(PATIENCE - 0.1, accept_none=True)
+    assert asked.step(0.1, accept_none=True)
 
 
 def test_a_device_that_has_sent_nothing_gets_the_other_keepalive_at_once() -> None:
@@ -341,26 +341,26 @@ def test_a_survey_follows_another_one_after_a_span() -> None:
     """The span begins when one is done; before that none is planned."""
     survey = Survey(900.0)
     assert not survey.due
-    assert not survey.come(5000.0)
-    survey.want()
+    assert not survey.check_due(5000.0)
+    survey.request()
     assert survey.due
     survey.done(100.0)
     assert not survey.due
-    assert [survey.come(now) for now in (999.9, 1000.0, 1000.1)] == [False, True, False]
-    assert survey.look is Look.DUE
+    assert [survey.check_due(now) for now in (999.9, 1000.0, 1000.1)] == [False, True, False]
+    assert survey.state is SurveyState.DUE
 
 
 def test_a_survey_that_replaces_still_does_when_another_reason_comes() -> None:
     """The next one does not; the planned one is cancelled."""
     survey = Survey(900.0)
     survey.done(0.0)
-    survey.replan(Look.REPLACE)
-    survey.want()
-    assert survey.look is Look.REPLACE
-    assert not survey.come(900.0)
+    survey.replan(SurveyState.REPLACE)
+    survey.request()
+    assert survey.state is SurveyState.REPLACE
+    assert not survey.check_due(900.0)
     survey.done(1000.0)
-    assert survey.come(1900.0)
-    assert survey.look is Look.DUE
-    survey.replan(Look.NONE)
+    assert survey.check_due(1900.0)
+    assert survey.state is SurveyState.DUE
+    survey.replan(SurveyState.NONE)
     assert not survey.due
-    assert not survey.come(9000.0)
+    assert not survey.check_due(9000.0)

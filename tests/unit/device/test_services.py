@@ -12,10 +12,10 @@ W = 120.0
 VEBUS, PV = ("vebus", 275), ("solarcharger", 288)
 WAYS: dict[ServiceState, list[Event]] = {
     ServiceState.EXPECTED: [],
-    ServiceState.ANSWERING: [Event.HEARD],
+    ServiceState.ANSWERING: [Event.MESSAGE],
     ServiceState.NOT_RESPONDING: [Event.NO_ANSWER],
     ServiceState.LEFT: [Event.FAREWELL],
-    ServiceState.RETURNING: [Event.FAREWELL, Event.BACK],
+    ServiceState.RETURNING: [Event.FAREWELL, Event.RETURNED],
 }
 
 
@@ -26,10 +26,10 @@ def test_a_cell_of_the_table(state: ServiceState, event: Event) -> None:
     services = Services()
     services.read([VEBUS], 1)
     for step in WAYS[state]:
-        services.meet(VEBUS, step, 2)
+        services.handle(VEBUS, step, 2)
     assert services[VEBUS].state is state
     since = services[VEBUS].since_ns
-    changed = services.meet(VEBUS, event, 3)
+    changed = services.handle(VEBUS, event, 3)
     after = TRANSITIONS.get((state, event))
     assert changed is (after is not None)
     assert services[VEBUS].state is (after or state)
@@ -41,7 +41,7 @@ def test_the_table_as_a_reader_expects_it() -> None:
     for state in ServiceState:
         left, answering = ServiceState.LEFT, ServiceState.ANSWERING
         assert TRANSITIONS.get((state, Event.FAREWELL), state) is left
-        assert TRANSITIONS.get((state, Event.HEARD), state) is answering
+        assert TRANSITIONS.get((state, Event.MESSAGE), state) is answering
         gone = state in (left, ServiceState.NOT_RESPONDING)
         silent = TRANSITIONS.get((state, Event.NO_ANSWER), state)
         assert silent is (state if gone else ServiceState.NOT_RESPONDING)
@@ -51,10 +51,10 @@ def test_a_service_that_was_heard_has_worked() -> None:
     """This stays so, whatever happens to it."""
     services = Services()
     services.read([VEBUS, PV], 1)
-    services.meet(VEBUS, Event.HEARD, 2)
-    services.meet(VEBUS, Event.FAREWELL, 3)
-    services.meet(PV, Event.NO_ANSWER, 3)
-    assert (services[VEBUS].worked, services[PV].worked) == (True, False)
+    services.handle(VEBUS, Event.MESSAGE, 2)
+    services.handle(VEBUS, Event.FAREWELL, 3)
+    services.handle(PV, Event.NO_ANSWER, 3)
+    assert (services[VEBUS].ever_responded, services[PV].ever_responded) == (True, False)
     assert services.absent() == [VEBUS, PV]
 
 
@@ -62,8 +62,8 @@ def test_another_plan_keeps_what_is_known() -> None:
     """Of services that are still read; the others are forgotten."""
     services = Services()
     services.read([VEBUS, PV], 1)
-    services.meet(VEBUS, Event.FAREWELL, 2)
-    services.meet(PV, Event.FAREWELL, 2)
+    services.handle(VEBUS, Event.FAREWELL, 2)
+    services.handle(PV, Event.FAREWELL, 2)
     services.read([VEBUS, ("battery", 512)], 3)
     assert services[VEBUS].state is ServiceState.LEFT
     assert services["battery", 512].state is ServiceState.EXPECTED
@@ -85,12 +85,12 @@ def test_a_service_that_sends_nothing_is_read_after_a_while() -> None:
     """W/24 after its last message, and then every W/24 until it sends one."""
     probes = Probes(W)
     probes.begin([VEBUS], 0.0)
-    probes.heard(VEBUS, 3.0)
+    probes.message_received(VEBUS, 3.0)
     sent = [now for now in range(20) if probes.to_send([VEBUS], float(now))]
     assert sent == [8, 13, 18]
-    assert probes.doubts(VEBUS)
-    probes.heard(VEBUS, 20.0)
-    assert not probes.doubts(VEBUS)
+    assert probes.is_probing(VEBUS)
+    probes.message_received(VEBUS, 20.0)
+    assert not probes.is_probing(VEBUS)
     assert probes.to_send([VEBUS], 24.0) == []
     assert probes.to_send([VEBUS], 25.0) == [VEBUS]
 
@@ -141,7 +141,7 @@ def test_after_a_republish_each_service_is_read() -> None:
     """Its values may be from the cache."""
     probes = Probes(W)
     probes.begin([VEBUS, PV], 0.0)
-    probes.heard(VEBUS, 1.0)
+    probes.message_received(VEBUS, 1.0)
     probes.republished()
     assert probes.due() == -math.inf
     assert probes.to_send([VEBUS, PV], 1.1) == [VEBUS, PV]
@@ -166,5 +166,5 @@ def test_a_new_beginning_forgets_open_probes() -> None:
     probes.begin([VEBUS], 0.0)
     probes.to_send([VEBUS], 5.0)
     probes.begin([VEBUS], 50.0)
-    assert not probes.doubts(VEBUS)
+    assert not probes.is_probing(VEBUS)
     assert probes.due() == 55.0

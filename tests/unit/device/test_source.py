@@ -40,7 +40,7 @@ def at(seconds: float) -> Now:
 class LiveLine(Line):
     """A line with a login and messages, for a `Reconnector`."""
 
-    protocol, may_be_older, wants_write, pending = Protocol.MQTT_5, False, False, False
+    protocol, may_lack_mqtt5, wants_write, pending = Protocol.MQTT_5, False, False, False
 
     def __init__(self, *, accepted: bool, confirms: bool) -> None:
         super().__init__(confirms=confirms)
@@ -50,7 +50,7 @@ class LiveLine(Line):
         self.waiting: list[Packet] = []
 
     @property
-    def awaits(self) -> bool:
+    def awaiting_acknowledgement(self) -> bool:
         """Whether something is not confirmed."""
         return len(self.acknowledged) < len(self.asked)
 
@@ -84,7 +84,7 @@ class Broker:
         self.welcomes = self.confirms = True
         self.unreachable: Trouble | None = None
         patch.setattr(reconnect, "Connector", self._attempt)
-        patch.setattr(reconnect, "Connection", self._take)
+        patch.setattr(reconnect, "Connection", self._process)
 
     @property
     def line(self) -> LiveLine:
@@ -94,7 +94,7 @@ class Broker:
     def _attempt(self, *_: Any, **__: Any) -> SimpleNamespace:
         return SimpleNamespace(outcome=self.unreachable or "a link", abandon=lambda: None)
 
-    def _take(self, *_: Any) -> LiveLine:
+    def _process(self, *_: Any) -> LiveLine:
         self.lines.append(LiveLine(accepted=self.welcomes, confirms=self.confirms))
         return self.line
 
@@ -117,7 +117,7 @@ class Plain(Source):
         """Return nothing of interest."""
         return 1.0
 
-    def awaits(self, since: float) -> bool:
+    def expects_answer(self, since: float) -> bool:
         """Return nothing of interest."""
         return False
 
@@ -132,13 +132,13 @@ class Plain(Source):
         taken, self.calls = self.calls, []
         return taken
 
-    def _take(self, connection: Connection, now: Now) -> None:
+    def _process(self, connection: Connection, now: Now) -> None:
         self.calls += ["take", *(topic.decode() for topic, *_ in connection.take_packets())]
 
     def _begin(self, connection: Connection, now: Now) -> None:
         self.calls.append(f"begin {self.state.value}")
 
-    def _converse(self, connection: Connection, now: Now) -> None:
+    def _send_requests(self, connection: Connection, now: Now) -> None:
         self.calls.append("converse")
         self._stage = State.POLLING
 
@@ -228,8 +228,8 @@ def test_readings_and_counts_are_those_of_the_intake() -> None:
     assert source.last_value_ns is None
     source.intake._add(Series("Soc", NOWHERE), 61.5, START)
     source.intake.no_values[NoValue.NULL] += 2
-    assert [each.value for each in source.take_readings()] == [61.5]
-    assert source.take_readings() == source.take_rows() == []
+    assert [each.value for each in source.pop_readings()] == [61.5]
+    assert source.pop_readings() == source.pop_rows() == []
     assert source.last_value_ns == START
     assert source.no_values == {NoValue.NULL: 2}
     assert source.messages == 0
@@ -259,7 +259,7 @@ def test_other_intervals_are_taken_without_a_new_source(
     changes: dict[str, Any], takes: bool
 ) -> None:
     """Any other difference needs a new one."""
-    assert Plain().takes(BATTERY._replace(**changes)) is takes
+    assert Plain().same_except_intervals(BATTERY._replace(**changes)) is takes
 
 
 def test_a_source_goes_on_with_other_intervals() -> None:
@@ -270,7 +270,7 @@ def test_a_source_goes_on_with_other_intervals() -> None:
     source.reschedule(BATTERY._replace(interval=5.0))
     assert source.called() == ["each 5 s"]
     assert source.battery.interval == 5.0
-    assert source.takes(BATTERY)
+    assert source.same_except_intervals(BATTERY)
 
 
 def test_the_endpoint_of_a_section() -> None:

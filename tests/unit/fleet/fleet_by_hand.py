@@ -45,10 +45,10 @@ class FleetLine(LiveLine):
         self.declined: dict[int, Trouble] = {}
 
     def subscribe(
-        self, topics: Iterable[str], *, may_be_refused: bool = False, share_group: str = ""
+        self, topics: Iterable[str], *, optional: bool = False, share_group: str = ""
     ) -> int:
         """Record it."""
-        what = "subscribe, if allowed" if may_be_refused else "subscribe"
+        what = "subscribe, if allowed" if optional else "subscribe"
         return self._note(f"{what}, in {share_group}" if share_group else what, topics)
 
     def publish(
@@ -57,10 +57,10 @@ class FleetLine(LiveLine):
         payload: bytes = b"",
         *,
         checked: bool = False,
-        may_be_refused: bool = False,
+        optional: bool = False,
     ) -> None:
         """Record it, with a mark if a refusal is detected and does not end the connection."""
-        mark = {(True, True): " (if allowed)", (False, False): ""}[checked, may_be_refused]
+        mark = {(True, True): " (if allowed)", (False, False): ""}[checked, optional]
         self.published.append((topic + mark, payload))
         self.room -= checked
 
@@ -81,7 +81,7 @@ class FleetBroker(Broker):
         """The latest connection."""
         return cast(FleetLine, self.lines[-1])
 
-    def _take(self, *_: Any) -> LiveLine:
+    def _process(self, *_: Any) -> LiveLine:
         self.lines.append(FleetLine(accepted=self.welcomes, confirms=self.confirms))
         return self.line
 
@@ -100,7 +100,7 @@ class SteppedFleet:
         """Let time pass, and step like the main loop; return the messages of that step."""
         self.seconds += seconds
         self.fleet.step(at(self.seconds), readable=True)
-        self._taken += self.fleet.take_readings()
+        self._taken += self.fleet.pop_readings()
         sent = [_in_words(*each) for line in self.broker.lines for each in line.published]
         for line in self.broker.lines:
             line.published.clear()
@@ -149,7 +149,7 @@ class SteppedFleet:
     @property
     def devices(self) -> tuple[int, list[str]]:
         """How many there are, and which do not respond."""
-        return self.fleet.census.devices, [*self.fleet.census.silent]
+        return self.fleet.census.devices, [*self.fleet.census.not_responding]
 
 
 def _in_words(topic: str, payload: bytes) -> str:

@@ -11,8 +11,8 @@ import pytest
 from bat2influx.config.settings import Battery
 from bat2influx.device.source import Census
 from bat2influx.failure import Trouble
-from bat2influx.fleet.diagnosis import Diagnosis, Look
-from bat2influx.fleet.keepalive import MOST_DEVICES
+from bat2influx.fleet.diagnosis import ConnectionStatus, Diagnosis
+from bat2influx.fleet.keepalive import MAX_DEVICES
 from bat2influx.service.events import message_id
 from bat2influx.venus.units import DEFAULT_FIELDS
 
@@ -21,13 +21,13 @@ LATE, LATER = BEGUN + W / 8, BEGUN + W / 2
 FILE, HOST = "/etc/x.ini", "10.0.0.2"
 BATTERY = Battery("", HOST, 1883, "reader", "", "all", None, 1.0, 10.0, DEFAULT_FIELDS, None)
 TEN = Census(10, ())
-FINE = Look(
+FINE = ConnectionStatus(
     begun=BEGUN,
     asked=BEGUN,
-    valued=True,
-    speaking=True,
-    overheard=True,
-    deaf=False,
+    value_received=True,
+    responding=True,
+    keepalive_delivered=True,
+    keepalives_refused=False,
     refused=None,
     left_out=0,
     full=False,
@@ -43,10 +43,10 @@ class Reports:
         self.diagnosis = Diagnosis(BATTERY._replace(**battery), W, FILE)
         self._log = log
 
-    def see(self, now: float, census: Census = TEN, **look: Any) -> list[str]:
+    def see(self, now: float, census: Census = TEN, **status: Any) -> list[str]:
         """Give it a Look at some moment; return the new reports."""
         self._log.clear()
-        self.diagnosis.tell(census, FINE._replace(**look), now)
+        self.diagnosis.report(census, FINE._replace(**status), now)
         return [f"{record.levelname}: {record.getMessage()}" for record in self._log.records]
 
     @property
@@ -108,12 +108,12 @@ def test_devices_that_do_not_respond_are_reported_but_no_trouble(
 
 def test_a_device_beyond_the_limit_is_reported_until_there_is_room(reports: Reports) -> None:
     """A Look without a message of such a device is no end while there is no room."""
-    full = Census(MOST_DEVICES, ())
+    full = Census(MAX_DEVICES, ())
     (warning,) = reports.see(BEGUN, full, left_out=1, full=True)
     assert f"{HOST} has more than 100,000 devices; the others are ignored" in warning
     assert reports.see(BEGUN + 5, full, full=True) == []
     assert reports.cause == "fleet: too many"
-    assert reports.see(BEGUN + 10, Census(MOST_DEVICES - 1, ())) == [
+    assert reports.see(BEGUN + 10, Census(MAX_DEVICES - 1, ())) == [
         f"INFO: there is room for every device at {HOST}, after 10 s"
     ]
     assert not reports.cause
@@ -133,12 +133,12 @@ def test_more_than_there_is_room_for_is_reported_with_the_setting(
 
 def test_no_value_is_reported_later_where_devices_respond(reports: Reports) -> None:
     """From W/2 on; if no device responds, the cause is another one."""
-    assert reports.see(LATER - 1, valued=False) == []
-    assert reports.see(LATER, valued=False, speaking=False) == []
+    assert reports.see(LATER - 1, value_received=False) == []
+    assert reports.see(LATER, value_received=False, responding=False) == []
     assert not reports.cause
-    (warning,) = reports.see(LATER, valued=False)
+    (warning,) = reports.see(LATER, value_received=False)
     assert "none has sent a value of the fields in /etc/x.ini" in warning
-    assert reports.see(LATER + 5, valued=False, speaking=False) == []
+    assert reports.see(LATER + 5, value_received=False, responding=False) == []
     assert reports.cause == "fleet: no values"
     assert reports.see(LATER + 10) == [f"INFO: values arrive from {HOST}, after 10 s"]
     assert not reports.cause
@@ -146,7 +146,7 @@ def test_no_value_is_reported_later_where_devices_respond(reports: Reports) -> N
 
 def test_no_value_in_a_group_has_causes_of_its_own(caplog: pytest.LogCaptureFixture) -> None:
     """Another daemon may receive all values, or the broker may not support the subscriptions."""
-    (warning,) = Reports(caplog, share_group="store").see(LATER, valued=False)
+    (warning,) = Reports(caplog, share_group="store").see(LATER, value_received=False)
     assert "another daemon of the group store receives all values" in warning
     assert "leave share_group empty" in warning
 
@@ -165,22 +165,22 @@ def test_a_refused_keepalive_is_reported_in_the_words_of_the_broker(reports: Rep
 
 
 @pytest.mark.parametrize(
-    ("now", "look", "is_told"),
+    ("now", "status", "is_told"),
     [
-        (BEGUN, {"deaf": True}, True),
+        (BEGUN, {"keepalives_refused": True}, True),
         (LATE - 1, {}, False),
         (LATE, {}, True),
         (LATE, {"asked": math.inf}, False),
         (LATE, {"asked": BEGUN + 1}, False),
-        (LATE, {"overheard": True, "deaf": True}, False),
+        (LATE, {"keepalive_delivered": True, "keepalives_refused": True}, False),
     ],
     ids=["refused", "early", "late", "none sent", "sent later", "heard"],
 )
 def test_keepalives_that_are_not_delivered_are_reported_but_no_trouble(
-    reports: Reports, now: float, look: dict[str, Any], is_told: bool
+    reports: Reports, now: float, status: dict[str, Any], is_told: bool
 ) -> None:
     """At once if the subscription was refused, else W/8 after the first one was sent."""
-    entries = reports.see(now, **{"overheard": False, **look})
+    entries = reports.see(now, **{"keepalive_delivered": False, **status})
     assert len(entries) == is_told
     text = f"{HOST} does not allow 'reader' to read R/+/keepalive"
     assert all(text in entry for entry in entries)
@@ -192,13 +192,18 @@ def test_keepalives_that_are_not_delivered_are_reported_but_no_trouble(
 def test_of_several_troubles_the_one_nearest_to_the_broker_is_shown(reports: Reports) -> None:
     """When one ends, the next is shown; each was logged."""
     entries = reports.see(
-        LATER, Census(0, ()), refused=REFUSED, left_out=1, valued=False, overheard=False
+        LATER,
+        Census(0, ()),
+        refused=REFUSED,
+        left_out=1,
+        value_received=False,
+        keepalive_delivered=False,
     )
     assert len(entries) == 5
     assert reports.cause == "portal"
     shown = []
-    for look in ({"refused": REFUSED, "left_out": 1}, {"left_out": 1}, {}):
-        reports.see(LATER + 1, valued=False, **look)
+    for status in ({"refused": REFUSED, "left_out": 1}, {"left_out": 1}, {}):
+        reports.see(LATER + 1, value_received=False, **status)
         shown.append(reports.cause)
     assert shown == ["publish refused", "fleet: too many", "fleet: no values"]
     reports.see(LATER + 1)
@@ -206,21 +211,21 @@ def test_of_several_troubles_the_one_nearest_to_the_broker_is_shown(reports: Rep
 
 
 @pytest.mark.parametrize(
-    ("census", "look", "event"),
+    ("census", "status", "event"),
     [
         (Census(0, ()), {}, "portal"),
         (Census(10, ("a",)), {}, "silent"),
         (TEN, {"left_out": 1}, "fleet"),
-        (TEN, {"valued": False}, "fleet"),
-        (TEN, {"overheard": False}, "subscription refused"),
+        (TEN, {"value_received": False}, "fleet"),
+        (TEN, {"keepalive_delivered": False}, "subscription refused"),
         (TEN, {"refused": REFUSED}, "publish refused"),
     ],
 )
 def test_each_is_an_event_with_the_broker_as_its_peer(
-    caplog: pytest.LogCaptureFixture, census: Census, look: dict[str, Any], event: str
+    caplog: pytest.LogCaptureFixture, census: Census, status: dict[str, Any], event: str
 ) -> None:
     """These two find it in the journal, whatever its text."""
-    Reports(caplog).see(LATER, census, **look)
+    Reports(caplog).see(LATER, census, **status)
     (record,) = caplog.records
     assert vars(record)["MESSAGE_ID"] == message_id(event)
     assert vars(record)["PEER"] == HOST

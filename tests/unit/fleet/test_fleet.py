@@ -117,7 +117,7 @@ def test_the_first_message_of_a_device(
     ("payload", "retain", "messages", "kind"),
     [
         (b'{"value":2}', False, 1, None),
-        (VALUE, False, 1, NoValue.SAID_AGAIN),
+        (VALUE, False, 1, NoValue.REPEATED),
         (NULL, False, 1, NoValue.NULL),
         (b'{"value":2}', True, 0, NoValue.RETAINED),
     ],
@@ -149,7 +149,7 @@ def test_of_several_messages_at_once_each_is_taken(make: Make) -> None:
     stored = [(B, "Soc", 1.0), (A, "Soc", 1.0), (B, "Soc", 7.0), (A, "Load", 1.0)]
     assert fleet.stored() == stored
     assert fleet.fleet.messages == 1 + 6
-    assert fleet.fleet.no_values == {NoValue.OTHER_TOPIC: 3, NoValue.SAID_AGAIN: 1}
+    assert fleet.fleet.no_values == {NoValue.OTHER_TOPIC: 3, NoValue.REPEATED: 1}
 
 
 def test_a_device_that_has_its_number_of_topics_has_no_more(
@@ -222,7 +222,7 @@ def test_of_a_fleet_no_single_values_are_shown(make: Make) -> None:
     assert fleet.fleet.latest == {}
     assert fleet.fleet.labels == []
     assert fleet.fleet.without_value == {}
-    assert fleet.fleet.awaits(0.0) is False
+    assert fleet.fleet.expects_answer(0.0) is False
     assert fleet.fleet.census == (1, [])
 
 
@@ -264,10 +264,10 @@ def test_what_was_read_ahead_is_not_waited_for(make: Make) -> None:
 def test_no_keepalive_is_waited_for_where_none_is_sent(
     make: Make, *, confirms: bool, leaves: bool, wait: float
 ) -> None:
-    """For example after `ask_no_more`, or before the fleet is read."""
+    """For example after `stop_requests`, or before the fleet is read."""
     fleet = make(confirms=confirms, interval=20.0)
     fleet.sign(A)
     fleet.step()
     if leaves:
-        fleet.fleet.ask_no_more()
+        fleet.fleet.stop_requests()
     assert fleet.fleet.timeout(at(3.3)) == pytest.approx(wait)

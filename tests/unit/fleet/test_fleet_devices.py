@@ -115,7 +115,7 @@ def test_a_new_connection_asks_each_device_again(make: Make, lasts: int) -> None
 def test_after_ask_no_more_messages_are_still_processed(make: Make) -> None:
     """Neither the known devices nor new ones."""
     fleet = with_devices(make(), A)
-    fleet.fleet.ask_no_more()
+    fleet.fleet.stop_requests()
     fleet.sign(B)
     assert fleet.go_on(40, SOC_LEAF) == []
     assert {*fleet.stored()} == {(A, "Soc", 1.0)}
@@ -137,7 +137,7 @@ def test_a_device_that_is_removed_is_forgotten(make: Make) -> None:
     assert fleet.devices == (1, [])
     assert not [what for _, what in fleet.asked if A in what]
     assert [*fleet.fleet._intake.known] == [f"N/{B}/{SOC_LEAF}".encode()]
-    assert [*fleet.fleet._untold] == [B]
+    assert [*fleet.fleet._not_notified] == [B]
 
 
 def test_behind_a_bridge_topics_have_its_prefix(make: Make) -> None:
@@ -191,7 +191,7 @@ def test_a_removed_device_that_responds_again_is_a_new_one(make: Make) -> None:
 def bounded(make: Make, patch: pytest.MonkeyPatch) -> SteppedFleet:
     """Have two devices, and room for no more."""
     for module in (fleet_module, diagnosis):
-        patch.setattr(module, "MOST_DEVICES", 2)
+        patch.setattr(module, "MAX_DEVICES", 2)
     return with_devices(make(), A, B)
 
 

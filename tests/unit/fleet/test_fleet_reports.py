@@ -230,10 +230,10 @@ def test_a_fleet_without_any_message_is_waited_for(make: Make) -> None:
 
 
 def test_before_a_device_was_asked_no_connection_is_dead(make: Make) -> None:
-    """After `ask_no_more` no device is asked."""
+    """After `stop_requests` no device is asked."""
     fleet = make()
     fleet.go_on(1, "heartbeat")
-    fleet.fleet.ask_no_more()
+    fleet.fleet.stop_requests()
     assert dropped(fleet) == 0.0
 
 

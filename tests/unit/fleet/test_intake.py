@@ -38,7 +38,7 @@ class Devices:
         """Deliver a device's message, a moment later."""
         self.now += 1000
         series = self.intake.known[f"N/{portal}/vebus/275/A".encode()]
-        self.intake.take(series, payload.encode(), self.now)
+        self.intake.process(series, payload.encode(), self.now)
 
     def tick(self) -> None:
         """Begin the next tick."""
@@ -77,7 +77,7 @@ def test_the_same_again_within_a_tick() -> None:
     devices.tick()
     devices.say('{"value":1}')
     assert [value for _, value in devices.kept()] == [1, 2, 1, 1, 1]
-    assert devices.intake.no_values == {NoValue.SAID_AGAIN: 1, NoValue.NOT_AN_OBJECT: 1}
+    assert devices.intake.no_values == {NoValue.REPEATED: 1, NoValue.NOT_AN_OBJECT: 1}
 
 
 def test_where_the_work_is_shared_all_is_stored() -> None:
@@ -127,7 +127,7 @@ def test_a_device_that_is_forgotten(by_tick: bool) -> None:
     """None of its topics is known, and all of the others are; no queued value of it is stored."""
     devices = Devices(by_tick=by_tick, topics=11)
     devices.say('{"value":1}', "c1")
-    devices.intake.take_away()
+    devices.intake.pop_rows()
     devices.intake.forget("c1")
     devices.intake.forget("nobody")
     devices.tick()

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bat2influx.device.keepalive import KeepaliveKind
-from bat2influx.fleet.keepalive import EACH_SECOND, MOST_OLD, Keepalives
+from bat2influx.fleet.keepalive import EACH_SECOND, MAX_OLD, Keepalives
 from bat2influx.venus.protocol import full_keepalive, keepalive
 
 W = 120.0
@@ -82,7 +82,7 @@ class Plant:
             if self.now >= self._looked + 5.0:
                 self._looked = self.now
                 for daemon in self.running.values():
-                    daemon.look_after(self.now)
+                    daemon.check_devices(self.now)
 
     def foreign(self, portal: str, ask: KeepaliveKind = KeepaliveKind.CHANGES) -> None:
         """Another client sends a keepalive."""
@@ -108,7 +108,7 @@ class Plant:
                 self.alive[portal] = when + LASTS
                 self._speak(portal)
             for daemon in self.running.values():
-                daemon.kept(portal, payload, self.now)
+                daemon.keepalive_seen(portal, payload, self.now)
 
     def _beat(self) -> None:
         for portal, until in self.alive.items():
@@ -117,7 +117,7 @@ class Plant:
 
     def _speak(self, portal: str) -> None:
         for daemon in self.running.values():
-            daemon.add(portal, self.now).heard = self.now
+            daemon.add(portal, self.now).received_at = self.now
 
 
 def portals(number: int) -> tuple[str, ...]:
@@ -210,11 +210,11 @@ def test_a_device_that_was_off_is_asked_for_all_it_has() -> None:
     plant.off.add(gone)
     plant.go_on(300.0)
     (daemon, _) = plant.running.values()
-    assert daemon.look_after(plant.now) == [gone]
+    assert daemon.check_devices(plant.now) == [gone]
     plant.off.clear()
     back = plant.now
     plant.go_on(100.0)
-    assert daemon.look_after(plant.now) == []
+    assert daemon.check_devices(plant.now) == []
     full = plant.times(gone, KeepaliveKind.FULL, since=back)
     assert 1 <= len(full) <= 2
     assert full[0] <= back + W / 2 + W / 40 + SLACK
@@ -256,7 +256,7 @@ def test_a_device_that_is_removed_is_asked_no_more() -> None:
     gone = plant.now
     plant.go_on(200.0)
     assert not plant.times(plant.portals[0], since=gone)
-    assert daemon.look_after(plant.now) == []
+    assert daemon.check_devices(plant.now) == []
 
 
 def test_devices_that_come_and_go_leave_few_entries_of_the_agenda() -> None:
@@ -266,7 +266,7 @@ def test_devices_that_come_and_go_leave_few_entries_of_the_agenda() -> None:
     for number in range(5_000):
         keepalives.add(f"c{number}", 0.001 * number)
         keepalives.remove(f"c{number}")
-        assert len(keepalives._agenda) <= MOST_OLD + 4
+        assert len(keepalives._agenda) <= MAX_OLD + 4
     assert "stays" in {portal for portal, _ in keepalives.next(6.0)}
 
 

@@ -17,27 +17,27 @@ from bat2influx.venus.units import DEFAULT_FIELDS
 def test_there_is_room_until_the_bytes_are_used() -> None:
     """Names count, and so does each field of a topic and each requested topic."""
     memory = Memory(2 * DEVICE + 2 * SERIES + REQUEST + 2 + 2 * 7 + 3)
-    assert memory.takes_device("a")
-    assert memory.takes_device("b")
-    assert memory.takes_series("a", "N/a/b/c", 2)
-    assert not memory.takes_requests("b", ["R/b/"])
-    assert memory.takes_requests("b", ["R/b"])
-    assert not memory.takes_device("c")
+    assert memory.reserve_device("a")
+    assert memory.reserve_device("b")
+    assert memory.reserve_series("a", "N/a/b/c", 2)
+    assert not memory.reserve_requests("b", ["R/b/"])
+    assert memory.reserve_requests("b", ["R/b"])
+    assert not memory.reserve_device("c")
     assert memory.full
 
 
 def test_what_is_forgotten_makes_room() -> None:
     """All of it, and once; an unknown device has nothing to forget."""
     memory = Memory(2 * (DEVICE + 1))
-    assert memory.takes_device("a")
-    assert memory.takes_device("b")
+    assert memory.reserve_device("a")
+    assert memory.reserve_device("b")
     for _ in range(2):
         memory.forget("a")
         memory.forget("nobody")
     assert memory.used == DEVICE + 1
     assert not memory.full
-    assert memory.takes_device("c")
-    assert not memory.takes_device("d")
+    assert memory.reserve_device("c")
+    assert not memory.reserve_device("d")
 
 
 @pytest.mark.parametrize("by_tick", [False, True])
@@ -52,8 +52,8 @@ def test_what_is_counted_is_what_is_taken(length: int, by_tick: bool) -> None:
         for number in range(1000):
             portal = f"{number:0{length}}"
             pulse = keepalives.add(portal, number * 0.001)
-            pulse.heard, pulse.kept = number * 0.002, number * 0.003
-            assert memory.takes_device(portal)
+            pulse.received_at, pulse.keepalive_at = number * 0.002, number * 0.003
+            assert memory.reserve_device(portal)
         devices = tracemalloc.get_traced_memory()[0] - before
         assert 0.5 * memory.used <= devices <= memory.used
         intake = FleetIntake("", memory, by_tick=by_tick, shared=False)
@@ -66,9 +66,9 @@ def test_what_is_counted_is_what_is_taken(length: int, by_tick: bool) -> None:
                 assert wanted
                 series = intake.learn(topic, wanted, pulse)
                 assert series
-                intake.take(series, b'{"value":1.5}', 10**18 + len(intake.known))
+                intake.process(series, b'{"value":1.5}', 10**18 + len(intake.known))
         intake.begin_tick(10**18)
-        encoder.lines("", intake.take_away())
+        encoder.lines("", intake.pop_rows())
         taken = tracemalloc.get_traced_memory()[0] - before
     finally:
         tracemalloc.stop()

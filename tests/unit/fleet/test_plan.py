@@ -52,8 +52,8 @@ def test_what_is_no_value(topic: str) -> None:
 def test_apparent_power_is_to_be_asked_for() -> None:
     """Of each service that has sent a message."""
     made = FleetPlan(DEFAULT_FIELDS)
-    assert made.untold(Origin(P, "vebus", 276)) == [f"R/{P}/vebus/276/Ac/ActiveIn/L1/S"]
-    assert made.untold(Origin(P, "grid", 30)) == []
+    assert made.not_notified(Origin(P, "vebus", 276)) == [f"R/{P}/vebus/276/Ac/ActiveIn/L1/S"]
+    assert made.not_notified(Origin(P, "grid", 30)) == []
 
 
 def test_signs_of_life() -> None:
@@ -83,8 +83,8 @@ def test_nothing_is_subscribed_to_twice(fields: dict[str, str], filters: tuple[s
 def test_apparent_power_of_given_instances_is_asked_of_these_alone() -> None:
     """Of other instances of the service nothing is stored."""
     made = plan(S="vebus/275/Ac/Out/L1/S", P="vebus/275/Ac/Out/L1/P", T="grid/275/Ac/In/L1/S")
-    assert made.untold(Origin(P, "vebus", 275)) == [f"R/{P}/vebus/275/Ac/Out/L1/S"]
-    assert made.untold(Origin(P, "vebus", 276)) == []
+    assert made.not_notified(Origin(P, "vebus", 275)) == [f"R/{P}/vebus/275/Ac/Out/L1/S"]
+    assert made.not_notified(Origin(P, "vebus", 276)) == []
 
 
 def test_two_instances_of_a_preset_are_two_filters() -> None:

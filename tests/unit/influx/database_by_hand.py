@@ -39,7 +39,7 @@ def coded(text: str) -> str:
 
 
 OK, CREATED = reply(204), reply(200, '{"results":[{"statement_id":0}]}')
-GONE = Reply(trouble=AWAY, in_doubt=True)
+GONE = Reply(trouble=AWAY, uncertain=True)
 MISSING = reply(404, error("database not found"))
 BAD = reply(400, error("unable to parse 'x': missing value"))
 
@@ -103,7 +103,7 @@ class Answers:
         """Carry out a statement."""
         return self._answered(statement, 200)
 
-    def cut(self) -> None:
+    def abort(self) -> None:
         """Abort the pending request."""
         self.was_cut = True
 

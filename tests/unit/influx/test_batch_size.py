@@ -14,7 +14,7 @@ def requests(size: BatchSize, batch: list[bytes], limit: int) -> int:
     """Send a batch to a server that accepts so many bytes; return the number of requests."""
     left, count = [*batch], 0
     while left and count < 10_000:
-        part, rest = size.cut(left)
+        part, rest = size.split(left)
         assert [*part, *rest] == left
         assert part
         count += 1
@@ -73,7 +73,7 @@ def test_a_slow_body_is_smaller_the_next_time() -> None:
     size.too_slow(BATCH)
     assert requests(size, BATCH, 10**9) == 2
     for _ in range(10):
-        size.too_slow(size.cut(BATCH)[0])
-    assert len(size.cut(BATCH)[0]) == SLOW // 100
+        size.too_slow(size.split(BATCH)[0])
+    assert len(size.split(BATCH)[0]) == SLOW // 100
     size.too_slow(BATCH[:10])
-    assert len(size.cut(BATCH)[0]) == SLOW // 100
+    assert len(size.split(BATCH)[0]) == SLOW // 100

@@ -117,10 +117,12 @@ def test_the_advice_on_a_missing_database_fits_the_server(server: Server, words:
 def test_success_without_an_identity_is_reported(status: int) -> None:
     """No value counts as stored; any other answer has its own cause."""
     made = Diagnosis(DEFAULTS, CONFIG)
-    why = made.of_nobody(Reply(status), "db:8086", "ping")
+    why = made.of_unknown_server(Reply(status), "db:8086", "ping")
     assert why.cause == "database answer: not a database"
     assert "no value counts as stored" in why.text
-    assert made.of_nobody(Reply(401, words="No"), "db:8086", "ping").cause == "database login"
+    assert (
+        made.of_unknown_server(Reply(401, reason="No"), "db:8086", "ping").cause == "database login"
+    )
 
 
 @pytest.mark.parametrize("status", [502, 504])
@@ -147,7 +149,9 @@ def test_a_missing_administrator_is_reported_with_advice() -> None:
 @pytest.mark.parametrize("status", [403, 404, 429, 503])
 def test_an_unidentified_server_may_be_a_proxy(status: int) -> None:
     """It may block pings; the text names no user of a database."""
-    why = Diagnosis(DEFAULTS, CONFIG).of_nobody(Reply(status, words="No"), "db:8086", "ping")
+    why = Diagnosis(DEFAULTS, CONFIG).of_unknown_server(
+        Reply(status, reason="No"), "db:8086", "ping"
+    )
     assert why.cause == f"database {status}"
     assert "a proxy in front of it passes /ping" in why.text
 

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from bat2influx.influx.exchange import (
     LONGEST_LINE,
-    MOST_BODY,
-    MOST_HEADERS,
+    MAX_BODY,
+    MAX_HEADERS,
     Answer,
     NoAnswerError,
     NoHttpError,
@@ -36,7 +36,7 @@ def pair() -> Iterator[tuple[socket.socket, socket.socket]]:
 
 
 def answered(
-    data: bytes, method: str = "POST", *, ends: bool = True, most: int = MOST_BODY
+    data: bytes, method: str = "POST", *, ends: bool = True, most: int = MAX_BODY
 ) -> Answer:
     """Return the result for such an answer; then the connection `ends`."""
     ours, theirs = socket.socketpair()
@@ -68,7 +68,7 @@ def test_a_request_is_sent_unchanged_and_the_connection_stays(
     begun: list[int] = []
     theirs.sendall(b"HTTP/1.1 400 Bad Request \r\nX-A: b\r\nContent-Length: 2\r\n\r\nno")
     made = exchange(ours, "POST", b"one", lambda: begun.append(1))
-    assert (made.status, made.words, made.body) == (400, "Bad Request", b"no")
+    assert (made.status, made.reason, made.body) == (400, "Bad Request", b"no")
     assert (made.whole, made.kept, begun) == (True, True, [1])
     assert theirs.recv(9) == b"one"
     theirs.sendall(GONE)
@@ -95,7 +95,7 @@ def test_a_request_is_sent_unchanged_and_the_connection_stays(
 def test_interim_answers_are_skipped(data: bytes, status: int, words: str) -> None:
     """The status is that of the final answer."""
     made = answered(data)
-    assert (made.status, made.words, made.body, made.whole) == (status, words, b"", True)
+    assert (made.status, made.reason, made.body, made.whole) == (status, words, b"", True)
 
 
 @pytest.mark.parametrize(
@@ -109,8 +109,8 @@ def test_interim_answers_are_skipped(data: bytes, status: int, words: str) -> No
         b"\r\n" + GONE,
         b"HTTP/1.1 200 " + LONGEST_LINE * b"x" + b"\r\n\r\n",
         OK + b"X: " + LONGEST_LINE * b"x" + b"\r\n\r\n",
-        OK + (MOST_HEADERS + 1) * b"X: y\r\n" + b"\r\n",
-        OK + (MOST_HEADERS + 1) * b" y\r\n" + b"\r\n",
+        OK + (MAX_HEADERS + 1) * b"X: y\r\n" + b"\r\n",
+        OK + (MAX_HEADERS + 1) * b" y\r\n" + b"\r\n",
     ],
 )
 def test_other_protocols_and_oversized_heads_are_no_answer(data: bytes) -> None:
@@ -132,10 +132,10 @@ def test_an_incomplete_head_is_no_answer(data: bytes) -> None:
 def test_lines_and_headers_may_reach_their_bounds() -> None:
     """The bounds themselves are allowed."""
     line = b"X: " + (LONGEST_LINE - 5) * b"x" + b"\r\n"
-    made = answered(OK + line + (MOST_HEADERS - 3) * b"Y: z\r\n" + b"Content-Length: 0\r\n\r\n")
+    made = answered(OK + line + (MAX_HEADERS - 3) * b"Y: z\r\n" + b"Content-Length: 0\r\n\r\n")
     assert len(made.headers["X"]) == LONGEST_LINE - 5
     assert made.kept
-    assert http.client._MAXHEADERS == MOST_HEADERS
+    assert http.client._MAXHEADERS == MAX_HEADERS
 
 
 def test_headers_are_found_in_any_case() -> None:
@@ -194,16 +194,16 @@ def test_a_body_ends_where_its_framing_says(
 @pytest.mark.parametrize("head", [b"\r\n", b"Content-Length: 9999999\r\n\r\n"])
 def test_a_body_is_read_up_to_its_bound(head: bytes) -> None:
     """64 KiB; a longer one closes the connection."""
-    made = answered(OK + head + b"x" * 10 * MOST_BODY, ends=False)
-    assert (len(made.body), made.whole, made.kept) == (MOST_BODY, False, False)
-    made = answered(OK + b"Content-Length: %d\r\n\r\n" % MOST_BODY + b"x" * MOST_BODY, ends=False)
-    assert (len(made.body), made.whole, made.kept) == (MOST_BODY, True, True)
+    made = answered(OK + head + b"x" * 10 * MAX_BODY, ends=False)
+    assert (len(made.body), made.whole, made.kept) == (MAX_BODY, False, False)
+    made = answered(OK + b"Content-Length: %d\r\n\r\n" % MAX_BODY + b"x" * MAX_BODY, ends=False)
+    assert (len(made.body), made.whole, made.kept) == (MAX_BODY, True, True)
 
 
-@pytest.mark.parametrize("most", [10, 3 * MOST_BODY])
+@pytest.mark.parametrize("most", [10, 3 * MAX_BODY])
 def test_the_caller_sets_the_bound_of_a_body(most: int) -> None:
     """To the byte."""
-    made = answered(OK + b"\r\n" + b"x" * 10 * MOST_BODY, ends=False, most=most)
+    made = answered(OK + b"\r\n" + b"x" * 10 * MAX_BODY, ends=False, most=most)
     assert (len(made.body), made.whole, made.kept) == (most, False, False)
     made = answered(OK + b"Content-Length: %d\r\n\r\n" % most + b"x" * most, most=most)
     assert (len(made.body), made.whole) == (most, True)
@@ -211,8 +211,8 @@ def test_the_caller_sets_the_bound_of_a_body(most: int) -> None:
 
 def test_an_endless_chunk_is_read_up_to_the_bound() -> None:
     """It is not requested as a whole."""
-    made = answered(CHUNKED + b"fffffffffff\r\n" + b"x" * 10 * MOST_BODY, ends=False)
-    assert (len(made.body), made.whole, made.kept) == (MOST_BODY, False, False)
+    made = answered(CHUNKED + b"fffffffffff\r\n" + b"x" * 10 * MAX_BODY, ends=False)
+    assert (len(made.body), made.whole, made.kept) == (MAX_BODY, False, False)
 
 
 def test_data_after_an_answer_closes_the_connection() -> None:

@@ -118,11 +118,11 @@ def test_an_unanswered_request_is_in_doubt_if_it_may_have_been_sent(
     """The server may have executed it."""
     made, transport = client(monkeypatch)
     transport.act, transport.reached = failing(REFUSED), reached
-    assert made.ask("write").in_doubt is reached
+    assert made.ask("write").uncertain is reached
 
 
 @pytest.mark.parametrize(
-    ("status", "ok", "in_doubt"),
+    ("status", "ok", "uncertain"),
     [
         (204, True, False),
         (200, False, False),
@@ -133,13 +133,13 @@ def test_an_unanswered_request_is_in_doubt_if_it_may_have_been_sent(
     ],
 )
 def test_an_answer_is_a_reply_and_no_trouble(
-    monkeypatch: pytest.MonkeyPatch, status: int, ok: bool, in_doubt: bool
+    monkeypatch: pytest.MonkeyPatch, status: int, ok: bool, uncertain: bool
 ) -> None:
     """It is ok with the expected status; a failing server may have executed the request."""
     made, transport = client(monkeypatch)
     transport.act = lambda: answer(status, b"body", "Wo\x1b[2J\nrds", Retry_After="7")
     reply = made.ask("write", expected=204)
-    assert reply == Reply(status, reply.headers, b"body", "Wo [2J rds", ok, None, in_doubt)
+    assert reply == Reply(status, reply.headers, b"body", "Wo [2J rds", ok, None, uncertain)
     assert reply.headers["retry-after"] == "7"
 
 
@@ -158,12 +158,12 @@ def test_a_late_answer_is_a_slow_server(
     made, transport = client(monkeypatch)
 
     def act() -> Answer:
-        made.cut()
+        made.abort()
         return answer(204)
 
     transport.act = act
     reply = made.ask("write", expected=204)
-    assert (reply.status, reply.ok, reply.in_doubt) == (204, False, True)
+    assert (reply.status, reply.ok, reply.uncertain) == (204, False, True)
     assert reply.trouble
     assert reply.trouble.cause == "database slow"
     transport.act = failing(REFUSED)

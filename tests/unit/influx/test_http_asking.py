@@ -84,7 +84,7 @@ def test_a_request_is_repeated_only_once(
     reply = made.ask("write")
     assert len(transport.asked) == 2
     assert reply.trouble
-    assert reply.in_doubt
+    assert reply.uncertain
 
 
 @pytest.mark.parametrize(
@@ -105,7 +105,7 @@ def test_other_failures_are_not_repeated(
     def act() -> Answer:
         transport.connections += fresh
         if late:
-            made.cut()
+            made.abort()
         raise failure
 
     transport.act = act

@@ -21,7 +21,7 @@ def asked(*answers: Reply, pings: list[object], write: dict[str, str] | None = N
     http = Answers()
     http.pings = pings  # type: ignore[assignment]
     http.replies = list(answers)
-    Identity(http, Diagnosis(DEFAULTS, CONFIG)).find_out(write)  # type: ignore[arg-type]
+    Identity(http, Diagnosis(DEFAULTS, CONFIG)).detect(write)  # type: ignore[arg-type]
     return http
 
 
@@ -30,11 +30,11 @@ def test_an_identified_server_is_asked_once() -> None:
     http = Answers()
     http.pings = [ONE]
     identity = Identity(http, Diagnosis(DEFAULTS, CONFIG))  # type: ignore[arg-type]
-    assert identity.find_out() is None
-    assert identity.find_out() is None
+    assert identity.detect() is None
+    assert identity.detect() is None
     assert http.requests == ["ping"]
     identity.forget()
-    assert identity.find_out() is None
+    assert identity.detect() is None
     assert http.requests == ["ping"] * 2
 
 
@@ -43,7 +43,7 @@ def test_a_server_without_an_answer_gets_no_further_request() -> None:
     http = Answers()
     http.pings = [AWAY]
     identity = Identity(http, Diagnosis(DEFAULTS, CONFIG))  # type: ignore[arg-type]
-    assert identity.find_out() is AWAY
+    assert identity.detect() is AWAY
     assert http.requests == ["ping"]
 
 
@@ -85,15 +85,15 @@ def test_on_another_connection_it_is_asked_again() -> None:
     http = Answers()
     http.pings = [ONE, ONE, UNKNOWN]
     identity = Identity(http, Diagnosis(DEFAULTS, CONFIG))  # type: ignore[arg-type]
-    identity.find_out()
-    assert identity.holds()
+    identity.detect()
+    assert identity.is_database()
     assert http.requests == ["ping"]
     http.connection += 1
-    assert identity.holds()
+    assert identity.is_database()
     assert http.requests == ["ping"] * 2
     http.connection += 1
     http.replies = [NO, NO]
-    assert not identity.holds()
+    assert not identity.is_database()
 
 
 @pytest.mark.parametrize(

@@ -65,7 +65,7 @@ def test_rows_have_the_lines_of_their_values(sites: list[tuple[str, list[Row]]])
 
 def test_the_cached_heads_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of all sites together; devices of a fleet come and go."""
-    monkeypatch.setattr(lineprotocol, "MOST_HEADS", 10)
+    monkeypatch.setattr(lineprotocol, "MAX_HEADS", 10)
     encoder = Encoder("dc", (), ("portal",))
     for number in range(35):
         origin = Origin(f"c{number}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bat2influx.influx.answers import Answer, Kind, Meaning
-from bat2influx.influx.rejects import MOST_KNOWN, KnownRejects
+from bat2influx.influx.rejects import MAX_KNOWN, KnownRejects
 from tests.support.writing import START, lines
 
 
@@ -21,7 +21,7 @@ BEYOND = "partial write: points beyond retention policy dropped=1"
 AGE = bad(BEYOND, Kind.AGE)
 PARSE = bad("partial write: unable to parse 'x': missing field value dropped=0", Kind.ROW)
 COLUMN = bad("parsing failed: invalid column type for column 'Power'", Kind.TYPE)
-REFUSED = Answer(Meaning.REFUSED, "partial write: some newer reason dropped=1")
+REFUSED = Answer(Meaning.UNCERTAIN, "partial write: some newer reason dropped=1")
 SOC, POWER = lines("Soc", 3), lines("Power", 3)
 ALL = [*SOC, *POWER]
 NO_STAMP = b"dc Soc=1.5"
@@ -192,7 +192,7 @@ def test_the_type_of_a_field_is_that_of_a_day() -> None:
 def test_known_causes_are_bounded() -> None:
     """The oldest is forgotten, and would be determined again by halving."""
     known = KnownRejects()
-    for day in range(MOST_KNOWN + 1):
+    for day in range(MAX_KNOWN + 1):
         known.learn([b"dc Soc=1.5 %d" % (day * 86_400 * 10**9)], TYPE)
     assert not known.explains([b"dc Soc=1.5 0"], TYPE)
     assert known.explains([b"dc Soc=1.5 %d" % (86_400 * 10**9)], TYPE)

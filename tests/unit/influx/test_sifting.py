@@ -10,16 +10,16 @@ import pytest
 from bat2influx.failure import Backoff, Trouble
 from bat2influx.influx.answers import Answer, Kind, Meaning
 from bat2influx.influx.outcome import Outcome, RejectedLine
-from bat2influx.influx.sifting import MOST_REQUESTS, Sieve
+from bat2influx.influx.sifting import MAX_REQUESTS, Sieve
 from tests.support.writing import lines, mixed
 
 PEER = "InfluxDB at db:8086"
 AWAY = Trouble("database", "it is away", Backoff.DATABASE)
-STORED, KEPT = Answer(Meaning.STORED), Answer(Meaning.KEPT)
+STORED, KEPT = Answer(Meaning.STORED), Answer(Meaning.RETRY)
 TOO_LARGE = Answer(Meaning.TOO_LARGE)
 PARSE = "unable to parse 'x': missing fields"
 TYPE = "partial write: field type conflict: Power dropped=1"
-BAD, REFUSED = Answer(Meaning.BAD_ROW, PARSE), Answer(Meaning.REFUSED, "odd")
+BAD, REFUSED = Answer(Meaning.BAD_ROW, PARSE), Answer(Meaning.UNCERTAIN, "odd")
 CONFLICT = Answer(Meaning.BAD_ROW, TYPE, kind=Kind.TYPE)
 CAUSE = BAD.cause
 Server = Callable[[Sequence[bytes]], Answer]
@@ -47,7 +47,7 @@ def sift(
         answer = server(part)
         sifted.decide(part, answer, connection, signed=signed)
         if answer is KEPT:
-            return sifted.ended(PEER, AWAY, 7.0, in_doubt=True), requests
+            return sifted.ended(PEER, AWAY, 7.0, uncertain=True), requests
     return sifted.ended(PEER), requests
 
 
@@ -180,7 +180,7 @@ def test_one_batch_takes_a_bounded_number_of_requests() -> None:
     batch = lines(count=2000)
     bad = {*batch[::2]}
     outcome, requests = sift(lambda part: BAD if bad & {*part} else STORED, batch)
-    assert len(requests) == MOST_REQUESTS
+    assert len(requests) == MAX_REQUESTS
     assert outcome.trouble is None
     assert outcome.accepted > 50
     assert len(outcome.rejected) > 50

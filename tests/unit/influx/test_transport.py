@@ -113,7 +113,7 @@ def test_a_name_without_an_address_is_an_error(network: Network) -> None:
 def test_nothing_is_begun_after_the_deadline(network: Network) -> None:
     """Neither a resolution nor a further address."""
     network.connecting = {"10.0.0.2": (0.0, REFUSED), "10.0.0.3": (0.0, None)}
-    network.dialer.deadline.cut()
+    network.dialer.deadline.abort()
     with pytest.raises(TimeoutError):
         network.connect()
     assert not network.asked
@@ -125,7 +125,7 @@ def test_the_deadline_ends_the_attempts(network: Network) -> None:
 
     class Cutting(dict[str, Any]):
         def __getitem__(self, address: str) -> tuple[float, OSError]:
-            dialer.deadline.cut()
+            dialer.deadline.abort()
             return 0.0, REFUSED
 
     network.connecting = Cutting({"10.0.0.2": None, "10.0.0.3": None})
@@ -140,7 +140,7 @@ def test_the_deadline_ends_the_attempts(network: Network) -> None:
         (verification(62), TlsFault.OTHER_NAME),
         (verification(10), TlsFault.EXPIRED),
         (openssl("WRONG_VERSION_NUMBER"), TlsFault.NO_TLS),
-        (TimeoutError(), TlsFault.SILENT),
+        (TimeoutError(), TlsFault.NO_ANSWER),
     ],
 )
 def test_a_failed_handshake_has_its_fault(error: Exception, fault: TlsFault) -> None:
@@ -205,7 +205,7 @@ def test_the_deadline_ends_a_handshake(
     """This is not reported as a failed handshake."""
 
     def cut() -> None:
-        network.dialer.deadline.cut()
+        network.dialer.deadline.abort()
         assert pair[1].recv(1) == b""
         raise OSError("ended")
 

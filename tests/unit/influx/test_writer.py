@@ -126,7 +126,7 @@ def test_success_on_another_connection_needs_an_identity(monkeypatch: pytest.Mon
     portal.http.connection += 1
     outcome = portal.write(OK, OK)
     assert portal.http.requests == [BATCH, "ping", "SHOW DATABASES", LIST]
-    assert (outcome.undecided, outcome.in_doubt) == (BATCH, True)
+    assert (outcome.undecided, outcome.uncertain) == (BATCH, True)
     assert outcome.trouble
     assert outcome.trouble.cause == "database answer: not a database"
 
@@ -250,9 +250,9 @@ def test_a_server_sets_the_time_of_the_retry(
     monkeypatch: pytest.MonkeyPatch, header: str, seconds: float | None
 ) -> None:
     """The outcome has it, and whether the lines may be stored."""
-    answer = reply(503, Retry_After=header)._replace(in_doubt=True)
+    answer = reply(503, Retry_After=header)._replace(uncertain=True)
     outcome = Bench(monkeypatch, ONE).write(answer)
-    assert (outcome.retry_after, outcome.in_doubt) == (seconds, True)
+    assert (outcome.retry_after, outcome.uncertain) == (seconds, True)
 
 
 # One bad line among many
@@ -275,7 +275,7 @@ def test_a_failure_in_the_middle_keeps_decisions(monkeypatch: pytest.MonkeyPatch
     outcome = bench.write(BAD, OK, BAD, BAD, BAD, GONE, batch=batch)
     assert (outcome.accepted, outcome.undecided) == (4, batch[:3])
     assert outcome.rejected == [RejectedLine(batch[3], "unable to parse: missing value")]
-    assert (outcome.trouble, outcome.in_doubt) == (AWAY, True)
+    assert (outcome.trouble, outcome.uncertain) == (AWAY, True)
 
 
 CONFLICT = reply(400, error("partial write: field type conflict dropped=1"))

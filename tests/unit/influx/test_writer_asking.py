@@ -101,7 +101,7 @@ def test_the_writer_passes_on_its_clients_functions(monkeypatch: pytest.MonkeyPa
     bench, signs = Bench(monkeypatch, ONE), []
     bench.writer.write(BATCH, lambda: signs.append(1))
     bench.http.progress()
-    bench.writer.cut()
+    bench.writer.abort()
     assert (signs, bench.http.was_cut) == ([1], True)
     assert (bench.writer.where, bench.writer.peer) == ("db:8086", "InfluxDB at db:8086")
 

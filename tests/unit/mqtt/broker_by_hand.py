@@ -13,9 +13,9 @@ import pytest
 
 from bat2influx.failure import Trouble
 from bat2influx.mqtt import reconnect
-from bat2influx.mqtt.clear_text import Look
 from bat2influx.mqtt.connector import Endpoint
 from bat2influx.mqtt.packets import Protocol
+from bat2influx.mqtt.port_probe import Probe
 from bat2influx.mqtt.reconnect import Reconnector, State
 from bat2influx.net.tls import Tls
 
@@ -26,9 +26,9 @@ class FakeConnector:
     """Stands in for a connector; the test sets `step` and `outcome`."""
 
     def __init__(
-        self, endpoint: Endpoint, wake: Callable[[], None], *, look: Look = Look.NONE
+        self, endpoint: Endpoint, wake: Callable[[], None], *, probe: Probe = Probe.NONE
     ) -> None:
-        self.endpoint, self.wake, self.look = endpoint, wake, look
+        self.endpoint, self.wake, self.probe = endpoint, wake, probe
         self.step = "resolving"
         self.addresses: list[str] = []
         self.outcome: object = None
@@ -45,7 +45,7 @@ class FakeConnection:
     def __init__(self, link: object, endpoint: Endpoint, client_id: str, protocol: Protocol):
         self.link, self.endpoint, self.client_id = link, endpoint, client_id
         self.protocol = protocol
-        self.accepted = self.pending = self.may_be_older = self.closed = False
+        self.accepted = self.pending = self.may_lack_mqtt5 = self.closed = False
         self.trouble: Trouble | None = None
         self.steps: list[tuple[bool, bool]] = []  # readable, writable
 
@@ -66,16 +66,16 @@ class Way:
     ) -> None:
         self.connectors: list[FakeConnector] = []
         self.connections: list[FakeConnection] = []
-        self.attempts: list[tuple[Protocol, Look]] = []  # with what was looked at first
+        self.attempts: list[tuple[Protocol, Probe]] = []  # with what was looked at first
         self.now = 1000.0
 
-        def connector(*args: Any, **keywords: Look) -> FakeConnector:
+        def connector(*args: Any, **keywords: Probe) -> FakeConnector:
             self.connectors.append(FakeConnector(*args, **keywords))
             return self.connectors[-1]
 
         def connection(*args: Any) -> FakeConnection:
             self.connections.append(FakeConnection(*args))
-            self.attempts.append((self.connections[-1].protocol, self.connectors[-1].look))
+            self.attempts.append((self.connections[-1].protocol, self.connectors[-1].probe))
             return self.connections[-1]
 
         monkeypatch.setattr(reconnect, "Connector", connector)
@@ -113,8 +113,8 @@ class Way:
         assert self.step()
         return self.connections[-1]
 
-    def end(self, why: Trouble, *, may_be_older: bool = False) -> None:
+    def end(self, why: Trouble, *, may_lack_mqtt5: bool = False) -> None:
         """End the connection."""
         self.connections[-1].trouble = why
-        self.connections[-1].may_be_older = may_be_older
+        self.connections[-1].may_lack_mqtt5 = may_lack_mqtt5
         assert not self.step()

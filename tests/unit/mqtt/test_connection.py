@@ -177,7 +177,7 @@ def test_found_a_repeated_packet_id_acknowledged_a_new_subscription(
     assert connection._await(7, ["N/+/system/0/Serial"]) == 7
     assert 7 not in connection.acknowledged
     assert 7 not in connection.declined
-    assert connection.awaits
+    assert connection.awaiting_acknowledgement
 
 
 ENDPOINT = Endpoint("10.0.0.2", 1883, "u", "", "/etc/x.ini")
@@ -277,7 +277,7 @@ def test_a_large_payload_is_cut(pair: PAIR) -> None:
         connection.step(readable=True, writable=False)
         assert not connection.trouble
     (message,) = connection.received()
-    assert message.payload == b"x" * mqtt_connection.MOST_PAYLOAD
+    assert message.payload == b"x" * mqtt_connection.MAX_PAYLOAD
     assert decode(message.payload) is NoValue.TOO_LONG
 
 
@@ -345,7 +345,7 @@ def test_messages_without_an_acknowledgement_are_bounded(
 ) -> None:
     """Above the first limit callers wait; above the second the connection ends."""
     monkeypatch.setattr(mqtt_connection, "ENOUGH_UNACKNOWLEDGED", 3)
-    monkeypatch.setattr(mqtt_connection, "MOST_UNACKNOWLEDGED", 5)
+    monkeypatch.setattr(mqtt_connection, "MAX_UNACKNOWLEDGED", 5)
     connection = opened(pair)
     for number in range(5):
         assert connection.has_room() == (number < 3)
@@ -365,7 +365,7 @@ def test_subscriptions_without_an_acknowledgement_are_bounded(
     pair: PAIR, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Unsubscribed topics count, too."""
-    monkeypatch.setattr(mqtt_connection, "MOST_SUBSCRIPTIONS", 3)
+    monkeypatch.setattr(mqtt_connection, "MAX_SUBSCRIPTIONS", 3)
     connection = opened(pair)
     connection.subscribe(["a"])
     connection.unsubscribe(["a"])
@@ -380,7 +380,7 @@ def test_a_broker_that_does_not_read_ends_the_connection(
     pair: PAIR, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The send queue is freed with the connection."""
-    monkeypatch.setattr(paho_client, "MOST_WAITING", 50)
+    monkeypatch.setattr(paho_client, "MAX_QUEUED", 50)
     connection = opened(pair)
     while not connection.trouble:
         connection.publish("R/c0619ab1c2d3/vebus/275/Soc", bytes(5_000))

@@ -14,15 +14,15 @@ import pytest
 from bat2influx.failure import Trouble
 from bat2influx.mqtt import connector, handshake
 from bat2influx.mqtt import errors as mqtt_errors
-from bat2influx.mqtt.clear_text import Look
 from bat2influx.mqtt.connector import (
     CONNECT_TIMEOUT,
-    LOOK_TIMEOUT,
+    PROBE_TIMEOUT,
     Connector,
     Endpoint,
     reason,
 )
 from bat2influx.mqtt.link import Link
+from bat2influx.mqtt.port_probe import Probe
 from bat2influx.net.tls import HANDSHAKE_TIMEOUT, Tls
 from tests.support.tls_by_hand import openssl
 
@@ -44,7 +44,7 @@ class Network:
         self.asked: list[tuple[str, int, float]] = []  # address, port, timeout in s
         self.last: tuple[Any, ...] = ()  # address, in whole
         self.sockets: list[socket.socket] = []
-        self.takes_mqtt = False  # without TLS
+        self.answers_mqtt = False  # without TLS
         self.takers: list[socket.socket] = []  # that were asked so
         network = self
 
@@ -62,13 +62,13 @@ class Network:
         names = ("SOCK_STREAM", "IPPROTO_TCP", "TCP_NODELAY")
         constants = {name: getattr(socket, name) for name in names}
         monkeypatch.setattr(connector, "socket", SimpleNamespace(socket=Socket, **constants))
-        monkeypatch.setattr(connector, "takes_mqtt", self._takes_mqtt)
+        monkeypatch.setattr(connector, "answers_mqtt", self._takes_mqtt)
         monkeypatch.setattr(connector, "resolver", SimpleNamespace(resolve=self._resolve))
 
     def _takes_mqtt(self, sock: socket.socket) -> bool:
         self.takers.append(sock)
         sock.close()
-        return self.takes_mqtt
+        return self.answers_mqtt
 
     def _resolve(self, _host: str, port: int, _timeout: float) -> list[Any]:
         found = []
@@ -123,13 +123,13 @@ def attempt(
     tls: Tls | None = None,
     *,
     vrm: bool = False,
-    look: Look = Look.NONE,
+    probe: Probe = Probe.NONE,
     password: str = "secret",
 ) -> Connector:
     """Make one attempt, and return the connector after its wake-up."""
     endpoint = Endpoint("venus.local", port, "u", password, "/etc/x.ini", tls, vrm=vrm)
     woken = threading.Event()
-    made = Connector(endpoint, woken.set, look=look)
+    made = Connector(endpoint, woken.set, probe=probe)
     assert woken.wait(LONG)
     return made
 
@@ -248,9 +248,9 @@ def test_after_a_refused_connection_the_other_port_is_probed(
     """An open one at any address is reported; a non-standard port has no other one."""
     network.open = {(at, each) for each in other}
     assert cause(attempt(port)) == expected
-    looks = [timeout for _, asked, timeout in network.asked if asked != port]
-    assert set(looks) <= {LOOK_TIMEOUT}
-    assert bool(looks) == (port != 1884)
+    probes = [timeout for _, asked, timeout in network.asked if asked != port]
+    assert set(probes) <= {PROBE_TIMEOUT}
+    assert bool(probes) == (port != 1884)
     assert all(sock.fileno() == -1 for sock in network.sockets)
 
 
@@ -258,30 +258,31 @@ def test_after_a_refused_connection_the_other_port_is_probed(
 
 
 @pytest.mark.parametrize(
-    ("port", "look", "looks"), [(1883, Look.NONE, 0), (1883, Look.TLS, 1), (8883, Look.NONE, 1)]
+    ("port", "probe", "probes"),
+    [(1883, Probe.NONE, 0), (1883, Probe.TLS, 1), (8883, Probe.NONE, 1)],
 )
 @pytest.mark.parametrize("speaks", [True, False])
 def test_a_port_that_may_require_tls_is_probed_first(
     network: Network,
     handshakes: Handshakes,
     port: int,
-    look: Look,
-    looks: int,
+    probe: Probe,
+    probes: int,
     speaks: bool,
 ) -> None:
     """With a short handshake, any certificate and no login; then by a new connection."""
     network.open = {(TWO[0], port)}
     secured = socket.socket()
     handshakes.outcomes = [secured if speaks else mqtt_errors.no_tls("h", port, "")]
-    made = attempt(port, look=look, password="")
-    assert handshakes.asked == [(Tls(trust_any=True), LOOK_TIMEOUT)] * looks
-    if looks and speaks:
-        assert made.outcome == mqtt_errors.tls_wanted("venus.local", port, "/etc/x.ini")
+    made = attempt(port, probe=probe, password="")
+    assert handshakes.asked == [(Tls(trust_any=True), PROBE_TIMEOUT)] * probes
+    if probes and speaks:
+        assert made.outcome == mqtt_errors.tls_required("venus.local", port, "/etc/x.ini")
         assert secured.fileno() == -1
     else:
         assert isinstance(made.outcome, Link)
         assert made.outcome.fileno() == network.sockets[-1].fileno()
-        assert len(network.sockets) == 1 + looks
+        assert len(network.sockets) == 1 + probes
     secured.close()
 
 
@@ -292,18 +293,18 @@ NO_TLS = mqtt_errors.no_tls("h", 1883, "")
 
 
 @pytest.mark.parametrize(
-    ("look", "seen", "takes_mqtt", "cause_of_it"),
+    ("probe", "seen", "answers_mqtt", "cause_of_it"),
     [
-        (Look.TLS, NO_TLS, False, "link"),
-        (Look.TLS, SILENT, True, "link"),
-        (Look.TLS, SILENT, False, "protocol"),
-        (Look.PROOF, NO_TLS, True, "link"),
-        (Look.PROOF, NO_TLS, False, "protocol"),
-        (Look.PROOF, SILENT, True, "link"),
-        (Look.PROOF, SILENT, False, "protocol"),
-        (Look.TLS, mqtt_errors.tls_too_old("h", 1883), True, "tls wanted"),
-        (Look.PROOF, mqtt_errors.tls_too_old("h", 1883), True, "tls wanted"),
-        (Look.TLS, mqtt_errors.tls_failed("h", 1883, "certificate required"), True, "tls wanted"),
+        (Probe.TLS, NO_TLS, False, "link"),
+        (Probe.TLS, SILENT, True, "link"),
+        (Probe.TLS, SILENT, False, "protocol"),
+        (Probe.MQTT, NO_TLS, True, "link"),
+        (Probe.MQTT, NO_TLS, False, "protocol"),
+        (Probe.MQTT, SILENT, True, "link"),
+        (Probe.MQTT, SILENT, False, "protocol"),
+        (Probe.TLS, mqtt_errors.tls_too_old("h", 1883), True, "tls wanted"),
+        (Probe.MQTT, mqtt_errors.tls_too_old("h", 1883), True, "tls wanted"),
+        (Probe.TLS, mqtt_errors.tls_failed("h", 1883, "certificate required"), True, "tls wanted"),
     ],
 )
 @pytest.mark.parametrize("port", [1883, 8883])
@@ -311,16 +312,16 @@ def test_no_password_is_sent_to_a_port_that_may_use_tls(
     network: Network,
     handshakes: Handshakes,
     port: int,
-    look: Look,
+    probe: Probe,
     seen: Trouble,
-    takes_mqtt: bool,
+    answers_mqtt: bool,
     cause_of_it: str,
 ) -> None:
     """A port that requires a client certificate does; one that does not answer, or closes, may."""
-    network.open, network.takes_mqtt = {(TWO[0], port)}, takes_mqtt
+    network.open, network.answers_mqtt = {(TWO[0], port)}, answers_mqtt
     handshakes.outcomes = [seen]
-    made = attempt(port, look=look)
-    asked = seen is SILENT or (seen is NO_TLS and look is Look.PROOF)
+    made = attempt(port, probe=probe)
+    asked = seen is SILENT or (seen is NO_TLS and probe is Probe.MQTT)
     assert cause(made) == cause_of_it
     assert network.takers == (network.sockets[1:2] if asked else [])
     if isinstance(made.outcome, Link):
@@ -351,18 +352,18 @@ def test_a_port_that_closes_after_the_probe_is_reported_as_refused(
     network.open = {(TWO[0], 1884)}
     network.failures[TWO[0], 1884] = [None, REFUSED]
     handshakes.outcomes = [seen]
-    assert cause(attempt(1884, look=Look.TLS)) == "refused"
+    assert cause(attempt(1884, probe=Probe.TLS)) == "refused"
 
 
-@pytest.mark.parametrize("look", Look)
+@pytest.mark.parametrize("probe", Probe)
 def test_configured_tls_is_used_at_once(
-    network: Network, handshakes: Handshakes, look: Look
+    network: Network, handshakes: Handshakes, probe: Probe
 ) -> None:
     """With the configured trust, the full time, and in one connection."""
     network.open = {(TWO[0], 8883)}
     secured = socket.socket()
     handshakes.outcomes = [secured]
-    made = attempt(8883, CA, look=look)
+    made = attempt(8883, CA, probe=probe)
     assert isinstance(made.outcome, Link)
     assert made.outcome.fileno() == secured.fileno()
     assert handshakes.asked == [(CA, HANDSHAKE_TIMEOUT)]
@@ -374,7 +375,7 @@ def test_configured_tls_is_used_at_once(
     [
         (mqtt_errors.certificate_untrusted("h", 1, "", "", ""), False, "certificate untrusted"),
         (mqtt_errors.certificate_untrusted("h", 1, "", "", ""), True, "vrm certificate"),
-        (mqtt_errors.certificate_of_another("h", 1, ""), True, "vrm certificate"),
+        (mqtt_errors.certificate_name_mismatch("h", 1, ""), True, "vrm certificate"),
         (mqtt_errors.tls_too_old("h", 1), True, "tls version"),
         (mqtt_errors.ca_unreadable("", "", ""), True, "ca file"),
     ],

@@ -23,16 +23,16 @@ def untrusted(ca_file: str = "", port: int = 8883, host: str = HOST) -> Trouble:
         (errors.closed(HOST, "x"), "closed", Backoff.BROKER),
         (errors.name_unknown(HOST, INI), "name", Backoff.BROKER),
         (errors.refused(HOST, 1), "refused", Backoff.BROKER),
-        (errors.only_tls(HOST, INI), "only tls", Backoff.BROKER),
+        (errors.only_tls_port(HOST, INI), "only tls", Backoff.BROKER),
         (errors.no_tls_port(HOST, INI), "no tls port", Backoff.BROKER),
         (errors.no_tls_port(HOST, INI, trusted=True), "no tls port", Backoff.BROKER),
         (errors.unreachable(HOST, 1, "x"), "unreachable", Backoff.BROKER),
         (errors.not_mqtt(HOST, 1, "x"), "protocol", Backoff.BROKER),
-        (errors.says_nothing(HOST, 1), "protocol", Backoff.BROKER),
-        (errors.too_large(HOST, "2", 1), "packet: too large", Backoff.BROKEN_RULES),
-        (errors.unexpected(HOST, "x"), "packet: unexpected", Backoff.BROKEN_RULES),
-        (errors.not_taking(HOST, "x"), "not taking", Backoff.BROKEN_RULES),
-        (errors.tls_wanted(HOST, 1, INI), "tls wanted", Backoff.BROKER),
+        (errors.no_answer(HOST, 1), "protocol", Backoff.BROKER),
+        (errors.too_large(HOST, "2", 1), "packet: too large", Backoff.PROTOCOL_ERROR),
+        (errors.unexpected(HOST, "x"), "packet: unexpected", Backoff.PROTOCOL_ERROR),
+        (errors.not_processing(HOST, "x"), "not taking", Backoff.PROTOCOL_ERROR),
+        (errors.tls_required(HOST, 1, INI), "tls wanted", Backoff.BROKER),
         (errors.no_tls(HOST, 1, INI), "no tls", Backoff.BROKER),
         (errors.login_refused(HOST, "u", True, INI), "login", Backoff.LOGIN),
         (errors.vrm_login_refused(HOST, "u", INI), "vrm login", Backoff.LOGIN),
@@ -45,7 +45,7 @@ def untrusted(ca_file: str = "", port: int = 8883, host: str = HOST) -> Trouble:
         (errors.tls_failed(HOST, 1, "x"), "tls", Backoff.CERTIFICATE),
         (errors.certificate_changed(HOST, 1, "a", "b", INI), "changed", Backoff.CERTIFICATE),
         (untrusted(), "certificate untrusted", Backoff.CERTIFICATE),
-        (errors.certificate_of_another(HOST, 1, INI), "certificate name", Backoff.CERTIFICATE),
+        (errors.certificate_name_mismatch(HOST, 1, INI), "certificate name", Backoff.CERTIFICATE),
         (errors.certificate_out_of_date(HOST, 1, "x", INI), "date", Backoff.CERTIFICATE),
         (errors.ca_unreadable("f", "x", INI), "ca file", Backoff.CERTIFICATE),
         (errors.vrm_certificate(HOST, "", "", INI), "vrm certificate", Backoff.CERTIFICATE),
@@ -58,7 +58,7 @@ def test_each_failure_has_its_cause_and_its_delay(
     """The delay is long if people must act, and short if the network may recover."""
     assert cause in trouble.cause
     assert trouble.backoff is backoff
-    assert trouble.meanwhile == ""
+    assert trouble.effect == ""
     assert trouble.text.isprintable()
 
 
@@ -177,7 +177,7 @@ def test_a_port_without_tls_has_the_usual_one_as_advice(port: int, advice: str) 
         errors.no_tls_port(HOST, INI, trusted=True).text,
         errors.certificate_changed(HOST, 8883, "a", "b", INI).text,
         errors.certificate_untrusted(HOST, 8883, "x", "/ca.pem", INI).text,
-        errors.certificate_of_another(HOST, 8883, INI).text,
+        errors.certificate_name_mismatch(HOST, 8883, INI).text,
     ],
 )
 def test_no_advice_weakens_the_configured_trust(text: str) -> None:
@@ -198,9 +198,9 @@ def test_no_advice_weakens_the_configured_trust(text: str) -> None:
 def test_the_command_for_a_pin_can_be_entered_unchanged(host: str, port: int, command: str) -> None:
     """The usual port is left out, and an IPv6 address is in brackets before a port."""
     for trouble in (
-        errors.tls_wanted(host, port, INI),
+        errors.tls_required(host, port, INI),
         errors.certificate_changed(host, port, "a", "b", INI),
-        errors.certificate_of_another(host, port, INI),
+        errors.certificate_name_mismatch(host, port, INI),
         errors.certificate_out_of_date(host, port, "has expired", INI),
         untrusted(port=port, host=host),
         untrusted("/ca.pem", port, host),
@@ -233,6 +233,6 @@ def test_violations_of_the_protocol_name_the_host() -> None:
     assert errors.unexpected(HOST, "PINGREQ").text.startswith(
         "venus.local violated the MQTT protocol (unexpected packet PINGREQ); "
     )
-    assert errors.not_taking(HOST, "101 subscriptions are not acknowledged").text.startswith(
+    assert errors.not_processing(HOST, "101 subscriptions are not acknowledged").text.startswith(
         "venus.local does not process what is sent to it (101 subscriptions are not acknowledged); "
     )

@@ -40,7 +40,7 @@ def shaken(monkeypatch: pytest.MonkeyPatch) -> Callable[[OSError | None], None]:
                 raise error
 
         monkeypatch.setattr(handshake, "_shake_hands", shake_hands)
-        monkeypatch.setattr(handshake, "shown_by", lambda _: b"shown")
+        monkeypatch.setattr(handshake, "peer_certificate", lambda _: b"shown")
 
     return set_to
 

@@ -31,16 +31,16 @@ def test_ordinary_packets_are_taken_from_the_data_read_ahead() -> None:
         assert not link.read_ahead()
         theirs.sendall(b"\x30\x05\0\1tab\x31\x05\0\1uc")
         assert link.read_ahead()
-        found, size = link.cut(9, Protocol.MQTT_3_1_1)
+        found, size = link.take_packets(9, Protocol.MQTT_3_1_1)
         assert ([each[:3] for each in found], size) == ([(b"t", b"ab", 0)], 7)
         assert (link.incomplete, link.pending) == (True, False)
         assert not link.read_ahead()
         assert (link.incomplete, link.pending) == (True, False)
         theirs.sendall(b"d\xd0\0")
         assert link.read_ahead()
-        found, size = link.cut(9, Protocol.MQTT_3_1_1)
+        found, size = link.take_packets(9, Protocol.MQTT_3_1_1)
         assert ([each[:3] for each in found], size) == ([(b"u", b"cd", 1)], 7)
-        assert link.cut(9, Protocol.MQTT_3_1_1) == ([], 0)
+        assert link.take_packets(9, Protocol.MQTT_3_1_1) == ([], 0)
         assert link.pending
         assert link.recv(9) == b"\xd0\0"
 
@@ -55,13 +55,13 @@ def test_recv_reports_the_end(reset: bool) -> None:
             theirs.sendall(b"\x30\x05\0\1ta")
             link = Link(ours)
             assert link.read_ahead()
-            assert link.cut(9, Protocol.MQTT_5) == ([], 0)
+            assert link.take_packets(9, Protocol.MQTT_5) == ([], 0)
             assert link.used_up
             if reset:
                 theirs.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             theirs.close()
             assert link.read_ahead()
-            assert link.cut(9, Protocol.MQTT_5) == ([], 0)
+            assert link.take_packets(9, Protocol.MQTT_5) == ([], 0)
             assert link.pending
             assert link.recv(9) == b"\x30\x05\0\1ta"
             assert link.recv(9) == b""
@@ -71,4 +71,4 @@ def test_a_link_without_tls_has_no_certificate() -> None:
     """Nor a version of TLS."""
     with socket.socket() as sock:
         link = Link(sock)
-        assert (link.certificate, link.says, link.version) == (None, {}, None)
+        assert (link.certificate, link.certificate_fields, link.version) == (None, {}, None)

@@ -10,8 +10,8 @@ from bat2influx.mqtt import packets
 from bat2influx.mqtt.packets import (
     CONNACK,
     DISCONNECT,
-    MOST_ANSWER_BYTES,
-    MOST_BYTES,
+    MAX_ANSWER_BYTES,
+    MAX_BYTES,
     PINGRESP,
     PUBACK,
     PUBLISH,
@@ -84,7 +84,7 @@ def test_code_and_reason_are_found_among_all_properties(
     """Whatever else a packet of MQTT 5 says."""
     made = FORMS[kind](code, properties(*before, said(reason), *behind))
     found = response(kind, made, NEW)
-    assert (found.code, found.said) == (code, reason)
+    assert (found.code, found.reason_string) == (code, reason)
     assert found.mid == (0x0102 if kind in (PUBACK, SUBACK, UNSUBACK) else 0)
 
 
@@ -164,17 +164,17 @@ def names(kind: int) -> str:
 
 def test_a_packet_is_admitted_up_to_its_bound() -> None:
     """With one byte more, the error has its size."""
-    admit(0x30, MOST_BYTES, NEW)
+    admit(0x30, MAX_BYTES, NEW)
     with pytest.raises(TooLargeError, match="1,048,577"):
-        admit(0x30, MOST_BYTES + 1, NEW)
+        admit(0x30, MAX_BYTES + 1, NEW)
 
 
 @pytest.mark.parametrize("kind", [CONNACK, PUBACK, SUBACK, UNSUBACK, DISCONNECT])
 def test_an_answer_is_admitted_up_to_its_own_bound(kind: int) -> None:
     """It has a byte for each topic, and a reason."""
-    admit(kind << 4, MOST_ANSWER_BYTES, NEW)
+    admit(kind << 4, MAX_ANSWER_BYTES, NEW)
     with pytest.raises(UnexpectedError, match="of 65,537 bytes"):
-        admit(kind << 4, MOST_ANSWER_BYTES + 1, NEW)
+        admit(kind << 4, MAX_ANSWER_BYTES + 1, NEW)
 
 
 @pytest.mark.parametrize(

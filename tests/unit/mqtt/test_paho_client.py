@@ -15,7 +15,7 @@ from bat2influx.mqtt.link import Link
 from bat2influx.mqtt.packets import (
     CONNACK,
     DISCONNECT,
-    MOST_BYTES,
+    MAX_BYTES,
     PUBACK,
     SUBACK,
     UNSUBACK,
@@ -23,7 +23,7 @@ from bat2influx.mqtt.packets import (
     TooLargeError,
     UnexpectedError,
 )
-from bat2influx.mqtt.paho_client import SUCCESS, Client, NotTakingError, new_client
+from bat2influx.mqtt.paho_client import SUCCESS, Client, SendQueueFullError, new_client
 
 OLD, NEW = Protocol
 WELCOME = {OLD: b"\x20\x02\0\0", NEW: b"\x20\x03\0\0\0"}
@@ -42,14 +42,14 @@ class Talk:
         self.paho: list[str] = []  # what it has told of
         self.lets = True  # paho see the answers
         self.client = client = new_client(Link(ours), client_id, protocol)
-        client.hear, client.take = self._hear, self._take
+        client.process_answer, client.process_publish = self._on_answer, self._take
         client.on_connect = lambda *_: self.paho.append("connect")
         client.on_subscribe = lambda *_: self.paho.append("subscribe")
         client.on_message = lambda _client, _data, message: self.paho.append(message.topic)
         client.begin("venus.local", 1883, 30)
         self.hello = self.peer.recv(4096)
 
-    def _hear(self, kind: int, body: bytes) -> bool:
+    def _on_answer(self, kind: int, body: bytes) -> bool:
         self.heard.append((kind, body))
         return self.lets
 
@@ -120,7 +120,7 @@ def test_found_pings_of_a_broker_filled_the_queue(talk: Talk) -> None:
     assert not talk.client.want_write()
 
 
-@pytest.mark.parametrize("size", [MOST_BYTES + 1, 150_000_000])
+@pytest.mark.parametrize("size", [MAX_BYTES + 1, 150_000_000])
 def test_found_a_large_message_was_stored_before_its_size_was_checked(
     talk: Talk, size: int
 ) -> None:
@@ -134,24 +134,24 @@ def test_found_a_large_message_was_stored_before_its_size_was_checked(
 
 def test_the_largest_packet_is_accepted(talk: Talk) -> None:
     """The bound includes the fixed header, as the announced one does."""
-    head = b"\x31" + length(MOST_BYTES - 4)
+    head = b"\x31" + length(MAX_BYTES - 4)
     talk.peer.setblocking(False)
-    data = memoryview(head + b"\0\x01t" + bytes(MOST_BYTES - len(head) - 3))
-    assert len(data) == MOST_BYTES
+    data = memoryview(head + b"\0\x01t" + bytes(MAX_BYTES - len(head) - 3))
+    assert len(data) == MAX_BYTES
     while data:
         with suppress(BlockingIOError):
             data = data[talk.peer.send(data) :]
         assert talk.client.loop_read() == SUCCESS
     while not talk.taken:
         assert talk.client.loop_read() == SUCCESS
-    assert len(talk.taken[0][1]) == MOST_BYTES - len(head)
+    assert len(talk.taken[0][1]) == MAX_BYTES - len(head)
 
 
 def test_with_mqtt_5_the_broker_withholds_packets_that_are_too_large(
     talk: Talk, protocol: Protocol
 ) -> None:
     """The CONNECT has the bound as its Maximum Packet Size; 3.1.1 has no such property."""
-    announced = b"\x27" + MOST_BYTES.to_bytes(4, "big")
+    announced = b"\x27" + MAX_BYTES.to_bytes(4, "big")
     assert (announced in talk.hello) == (protocol is NEW)
 
 
@@ -159,15 +159,15 @@ def test_the_send_queue_is_bounded(talk: Talk, monkeypatch: pytest.MonkeyPatch) 
     """In packets and in bytes, for a peer that does not read."""
     fill(talk)
     waiting = len(talk.client._out_packet)
-    monkeypatch.setattr(paho_client, "MOST_WAITING", waiting + 2)
+    monkeypatch.setattr(paho_client, "MAX_QUEUED", waiting + 2)
     for _ in range(2):
         talk.client.publish("t", b"x")
-    with pytest.raises(NotTakingError, match=f"{waiting + 3:,} packets of "):
+    with pytest.raises(SendQueueFullError, match=f"{waiting + 3:,} packets of "):
         talk.client.publish("t", b"x")
-    monkeypatch.setattr(paho_client, "MOST_WAITING", waiting + 1000)
-    monkeypatch.setattr(paho_client, "MOST_WAITING_BYTES", talk.client.waiting_bytes + 50)
+    monkeypatch.setattr(paho_client, "MAX_QUEUED", waiting + 1000)
+    monkeypatch.setattr(paho_client, "MAX_QUEUED_BYTES", talk.client.queued_bytes + 50)
     talk.client.publish("t", b"x")
-    with pytest.raises(NotTakingError):
+    with pytest.raises(SendQueueFullError):
         talk.client.publish("t", bytes(50))
     assert len(talk.client._out_packet) == waiting + 3
 
@@ -175,16 +175,16 @@ def test_the_send_queue_is_bounded(talk: Talk, monkeypatch: pytest.MonkeyPatch) 
 def test_sent_bytes_leave_the_queue(talk: Talk) -> None:
     """The queued bytes are those that the socket has not accepted."""
     fill(talk)
-    assert talk.client.waiting_bytes > 0
+    assert talk.client.queued_bytes > 0
     while talk.client.want_write():
         talk.peer.recv(1 << 20)
         talk.client.loop_write()
-    assert talk.client.waiting_bytes == 0
+    assert talk.client.queued_bytes == 0
 
 
 def fill(talk: Talk) -> None:
     """Publish until the socket accepts no more."""
-    talk.read(WELCOME[talk.client.spoken])
+    talk.read(WELCOME[talk.client.mqtt_protocol])
     while not talk.client.want_write():
         talk.client.publish("t", bytes(10_000))
 
@@ -201,7 +201,7 @@ def length(number: int) -> bytes:
 
 def test_found_paho_read_a_packet_for_each_unacknowledged_message(talk: Talk) -> None:
     """It reads one at a time, so that the next may bypass paho."""
-    talk.read(WELCOME[talk.client.spoken])
+    talk.read(WELCOME[talk.client.mqtt_protocol])
     for _ in range(5):
         talk.client.publish("t", b"x", 1)
     talk.peer.sendall(PUBLISH * 3)
@@ -213,7 +213,7 @@ def test_found_paho_read_a_packet_for_each_unacknowledged_message(talk: Talk) ->
 
 def test_without_take_paho_handles_values(talk: Talk, protocol: Protocol) -> None:
     """Then the client is like any client of paho."""
-    talk.client.take = None
+    talk.client.process_publish = None
     talk.read(PUBLISH if protocol is OLD else b"\x31\x07\0\x01t\0abc")
     assert talk.paho == ["t"]
 
@@ -277,7 +277,7 @@ def test_hear_gets_the_answers_of_its_version(
 
 def test_without_hear_paho_handles_answers(talk: Talk, protocol: Protocol) -> None:
     """Then the client is like any client of paho."""
-    talk.client.hear = None
+    talk.client.process_answer = None
     talk.read(WELCOME[protocol])
     assert talk.paho == ["connect"]
 
@@ -310,7 +310,7 @@ def test_a_shorter_keepalive_is_kept_from_then_on(
     now = talk.client._last_msg_out
     monkeypatch.setattr("paho.mqtt.client.time_func", lambda: now + 6.0)
     talk.client.loop_misc()
-    talk.client.hurry(5)
+    talk.client.limit_keepalive(5)
     talk.client.loop_misc()
     talk.client.loop_write()
     assert talk.peer.recv(4096) == b"\xc0\x00"

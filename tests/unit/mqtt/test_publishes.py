@@ -19,7 +19,7 @@ from bat2influx.mqtt.connection import BURST, Connection, Message, message_of
 from bat2influx.mqtt.connector import Endpoint
 from bat2influx.mqtt.link import Link
 from bat2influx.mqtt.packets import MalformedError, Protocol
-from bat2influx.mqtt.publishes import Packet, Pass, cut
+from bat2influx.mqtt.publishes import Packet, Parsed, parse
 from tests.standins.venus.payloads import TRANSCRIPT
 from tests.unit.mqtt.test_connection_fuzz import CONNACK, PACKETS, SUBACK, packet, publish
 
@@ -87,7 +87,7 @@ def test_a_pass_gives_the_same_packets_as_parsing_each_alone(
     """They are the first ones of those, up to the wanted number."""
     protocol, data = stream
     data = bytes(start) + data
-    found = cut(data, start, most, protocol, lambda: 7)
+    found = parse(data, start, most, protocol, lambda: 7)
     alone = [*one_by_one(data, start, protocol)][: len(found.packets)]
     assert found.packets == [each for each, _ in alone]
     assert found.end == (alone[-1][1] if alone else start)
@@ -99,7 +99,7 @@ def test_the_packets_of_a_device_are_ordinary(protocol: Protocol) -> None:
     """One pass takes a whole recorded conversation, also its retained message."""
     gap = b"\0" if protocol is NEW else b""
     data = b"".join(publish(topic, gap + payload) for topic, payload, _ in REAL)
-    found = cut(data, 0, 10_000, protocol, iter(range(10_000)).__next__)
+    found = parse(data, 0, 10_000, protocol, iter(range(10_000)).__next__)
     assert [each[:2] for each in found.packets] == [each[:2] for each in REAL]
     assert [each[3] for each in found.packets] == [*range(len(REAL))]
     assert (found.end, found.incomplete) == (len(data), False)
@@ -112,7 +112,7 @@ def test_a_partial_ordinary_packet_stays_until_it_is_complete(
 ) -> None:
     """From its third byte on, which shows that it is ordinary, to its last."""
     data = publish(TOPIC, (b"\0" if protocol is NEW else b"") + payload)
-    found = [cut(data[:size], 0, 9, protocol, lambda: 7) for size in range(len(data) + 1)]
+    found = [parse(data[:size], 0, 9, protocol, lambda: 7) for size in range(len(data) + 1)]
     assert [each.incomplete for each in found] == [False] * 3 + [True] * (len(data) - 3) + [False]
     assert [len(each.packets) for each in found] == [0] * len(data) + [1]
 
@@ -136,7 +136,7 @@ def test_another_packet_ends_the_pass(data: bytes) -> None:
     """It is neither taken nor waited for, and the packets before it are taken."""
     before = publish(TOPIC, b"\0" + b"1")
     for size in (3, len(data)):
-        found = cut(before + data[:size], 0, 9, NEW, lambda: 7)
+        found = parse(before + data[:size], 0, 9, NEW, lambda: 7)
         assert found.end == len(before)
         if len(data) < 1000 and data[0] == 0x30 and size < len(data):
             continue  # it is not to be seen yet
@@ -156,7 +156,7 @@ class Outcome(NamedTuple):
 def no_pass() -> Iterator[None]:
     """Parse each packet alone."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(publishes, "cut", lambda _, start, *__: Pass([], start, incomplete=False))
+        patch.setattr(publishes, "parse", lambda _, start, *__: Parsed([], start, incomplete=False))
         yield
 
 

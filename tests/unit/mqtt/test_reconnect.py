@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from bat2influx.failure import Backoff, Trouble
-from bat2influx.mqtt.clear_text import Look
 from bat2influx.mqtt.connection import CONNACK_TIMEOUT
 from bat2influx.mqtt.packets import Protocol
+from bat2influx.mqtt.port_probe import Probe
 from bat2influx.mqtt.reconnect import PING_CHECK_INTERVAL, State
 from bat2influx.net.tls import Tls
 from tests.unit.mqtt.broker_by_hand import LINK, Way
@@ -33,7 +33,7 @@ def test_the_first_step_begins_an_attempt(way: Way) -> None:
     assert way.reconnector.timeout(way.now) == 0.0
     assert not way.step()
     (made,) = way.connectors
-    assert (made.endpoint, made.wake, made.look) == (way.endpoint, way.wake, Look.NONE)
+    assert (made.endpoint, made.wake, made.probe) == (way.endpoint, way.wake, Probe.NONE)
 
 
 @pytest.mark.parametrize("step", [State.RESOLVING, State.CONNECTING])
@@ -84,7 +84,7 @@ def test_after_a_working_device_the_next_failure_counts_as_the_first(way: Way) -
     for _ in range(4):
         way.connect(UNKNOWN)
     assert way.wait() == 4.0
-    way.reconnector.works()
+    way.reconnector.message_received()
     way.connect(UNKNOWN)
     assert way.wait() == 0.5
 
@@ -166,7 +166,7 @@ def test_a_rejected_login_waits_long_and_is_reported(
     assert way.wait() == 35.0
     assert len(caplog.messages) == 1
     way.connect()
-    assert way.attempts == [(NEW, Look.NONE)] * 2
+    assert way.attempts == [(NEW, Probe.NONE)] * 2
     assert way.reconnector.logins == 0
 
 
@@ -184,7 +184,7 @@ def test_a_broker_that_does_not_answer_is_given_up_after_the_time_for_connack(wa
     assert way.reconnector.trouble.cause == "protocol"
     assert "does not answer" in way.reconnector.trouble.text
     way.connect()
-    assert way.attempts == [(NEW, Look.NONE)] * 2
+    assert way.attempts == [(NEW, Probe.NONE)] * 2
 
 
 def test_an_older_broker_is_connected_at_once_without_a_report(
@@ -192,14 +192,14 @@ def test_an_older_broker_is_connected_at_once_without_a_report(
 ) -> None:
     """MQTT 3.1.1 follows without a delay, and every later connection begins with 3.1.1."""
     way.connect()
-    way.end(NO_MQTT, may_be_older=True)
+    way.end(NO_MQTT, may_lack_mqtt5=True)
     assert way.wait() == 0.0
     way.open()
     assert not caplog.messages
     way.reconnector.drop(way.now)
     way.connect(UNKNOWN)
     way.open()
-    assert way.attempts == [(NEW, Look.NONE), (OLD, Look.NONE), (OLD, Look.NONE)]
+    assert way.attempts == [(NEW, Probe.NONE), (OLD, Probe.NONE), (OLD, Probe.NONE)]
 
 
 def test_a_port_that_is_no_broker_is_probed_for_tls_and_then_given_up(
@@ -207,7 +207,7 @@ def test_a_port_that_is_no_broker_is_probed_for_tls_and_then_given_up(
 ) -> None:
     """In one round without a delay; the next one begins with MQTT 5, and again probes for TLS."""
     way.connect()
-    way.end(NO_MQTT, may_be_older=True)
+    way.end(NO_MQTT, may_lack_mqtt5=True)
     assert way.wait() == 0.0
     way.connect()
     way.end(NO_MQTT)
@@ -218,12 +218,17 @@ def test_a_port_that_is_no_broker_is_probed_for_tls_and_then_given_up(
     assert len(caplog.messages) == 1
     assert way.wait() == 0.5
     way.connect()
-    assert way.attempts == [(NEW, Look.NONE), (OLD, Look.NONE), (OLD, Look.TLS), (NEW, Look.TLS)]
+    assert way.attempts == [
+        (NEW, Probe.NONE),
+        (OLD, Probe.NONE),
+        (OLD, Probe.TLS),
+        (NEW, Probe.TLS),
+    ]
 
 
-@pytest.mark.parametrize(("tls", "looks"), [(None, Look.PROOF), (Tls(), Look.NONE)])
+@pytest.mark.parametrize(("tls", "looks"), [(None, Probe.MQTT), (Tls(), Probe.NONE)])
 def test_with_a_password_an_unencrypted_port_must_prove_mqtt(
-    monkeypatch: pytest.MonkeyPatch, tls: Tls | None, looks: Look
+    monkeypatch: pytest.MonkeyPatch, tls: Tls | None, looks: Probe
 ) -> None:
     """Until it is connected; a rejection is an answer, too."""
     way = Way(monkeypatch, tls, password="secret")
@@ -231,7 +236,7 @@ def test_with_a_password_an_unencrypted_port_must_prove_mqtt(
     way.connect()
     way.end(REFUSED)
     way.connect()
-    assert [made.look for made in way.connectors] == [looks, looks, Look.NONE]
+    assert [made.probe for made in way.connectors] == [looks, looks, Probe.NONE]
 
 
 @pytest.mark.parametrize("ends", ["ended", "dropped", "given up"])
@@ -248,7 +253,7 @@ def test_with_a_password_a_port_is_probed_again_after_an_open_connection(
     else:
         way.reconnector.give_up(way.now)
     way.connect()
-    assert way.connectors[-1].look is Look.TLS
+    assert way.connectors[-1].probe is Probe.TLS
 
 
 def test_after_a_login_tls_is_not_probed_again(way: Way) -> None:
@@ -258,7 +263,7 @@ def test_after_a_login_tls_is_not_probed_again(way: Way) -> None:
     way.open()
     way.end(CLOSED)
     way.connect()
-    assert way.attempts == [(NEW, Look.NONE), (NEW, Look.TLS), (NEW, Look.NONE)]
+    assert way.attempts == [(NEW, Probe.NONE), (NEW, Probe.TLS), (NEW, Probe.NONE)]
 
 
 def test_with_tls_nothing_is_probed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -269,19 +274,19 @@ def test_with_tls_nothing_is_probed(monkeypatch: pytest.MonkeyPatch) -> None:
     assert way.reconnector.trouble is NO_MQTT
     assert way.wait() == 0.5
     way.connect()
-    assert way.attempts == [(NEW, Look.NONE)] * 2
+    assert way.attempts == [(NEW, Probe.NONE)] * 2
 
 
 def test_a_connection_that_ended_with_its_connack_has_shown_its_version(way: Way) -> None:
     """It does not count as a login, and the next attempt begins with the accepted version."""
     way.connect()
-    way.end(NO_MQTT, may_be_older=True)
+    way.end(NO_MQTT, may_lack_mqtt5=True)
     way.connect()
     way.connections[-1].accepted = True
     way.end(CLOSED)
     assert (way.reconnector.logins, way.reconnector.trouble) == (0, CLOSED)
     way.connect()
-    assert way.attempts == [(NEW, Look.NONE), (OLD, Look.NONE), (OLD, Look.NONE)]
+    assert way.attempts == [(NEW, Probe.NONE), (OLD, Probe.NONE), (OLD, Probe.NONE)]
 
 
 # OPEN
@@ -293,7 +298,7 @@ def test_invalid_data_after_the_login_is_a_failure(way: Way) -> None:
     way.end(NO_MQTT)
     assert (way.reconnector.trouble, way.wait()) == (NO_MQTT, 0.5)
     way.connect()
-    assert way.attempts == [(NEW, Look.NONE)] * 2
+    assert way.attempts == [(NEW, Probe.NONE)] * 2
 
 
 def test_a_drop_begins_the_next_connection_at_once(

@@ -6,7 +6,7 @@ import pytest
 
 from bat2influx.failure import Backoff, Trouble
 from bat2influx.mqtt import errors
-from bat2influx.mqtt.reconnect import TRUSTED, State
+from bat2influx.mqtt.reconnect import BOOT_TIME, State
 from tests.unit.mqtt.broker_by_hand import Way
 
 REFUSED = Trouble("login", "venus.local rejected the login", Backoff.LOGIN)
@@ -35,7 +35,7 @@ def test_found_a_booting_device_that_rejects_a_right_password_was_retried_only_a
     connection = way.open()
     connection.trouble = CLOSED
     way.step()
-    for _ in range(round(TRUSTED / 5.0)):
+    for _ in range(round(BOOT_TIME / 5.0)):
         assert refuse(way) == 5.0
         assert way.reconnector.trouble
         assert way.reconnector.trouble.cause == "login: starting"
@@ -66,7 +66,7 @@ def test_a_login_ends_the_two_minutes(way: Way) -> None:
     assert refuse(way) == 5.0
     way.open().trouble = CLOSED
     way.step()
-    way.now += 10 * TRUSTED
+    way.now += 10 * BOOT_TIME
     assert refuse(way) == 5.0
 
 
@@ -76,7 +76,7 @@ def test_each_stage_of_a_boot_has_its_own_two_minutes(way: Way) -> None:
     way.step()
     for _ in range(2):
         way.connect(errors.refused("gx", 1883))
-        way.now += TRUSTED
+        way.now += BOOT_TIME
     assert way.reconnector.trouble == errors.refused("gx", 1883)
     assert refuse(way) == 5.0
 
@@ -90,7 +90,7 @@ def test_the_boot_of_a_device_that_was_off_comes_later(way: Way, away: Trouble) 
     way.open().trouble = CLOSED
     way.step()
     way.connect(why)
-    way.now += 10 * TRUSTED
+    way.now += 10 * BOOT_TIME
     way.connect(away)
     assert way.reconnector.trouble == away
     way.connect(why)
@@ -103,8 +103,8 @@ def test_the_boot_of_a_device_that_was_off_comes_later(way: Way, away: Trouble) 
     [
         Trouble("vrm login", "the cloud rejected the login", Backoff.LOGIN),
         Trouble("certificate changed", "another certificate", Backoff.CERTIFICATE),
-        errors.only_tls("gx", "x.ini"),  # its security profile was changed
-        errors.tls_wanted("gx", 1883, "x.ini"),
+        errors.only_tls_port("gx", "x.ini"),  # its security profile was changed
+        errors.tls_required("gx", 1883, "x.ini"),
         errors.not_mqtt("gx", 1883, "speaks HTTP"),  # another server is at the address
         CLOSED,
     ],
@@ -146,7 +146,7 @@ def test_found_a_message_asked_to_change_settings_that_had_worked(
     assert "x.ini" not in told.text
     assert "switch on" not in told.text
     assert told.backoff is why.backoff
-    way.now += TRUSTED
+    way.now += BOOT_TIME
     way.connect(why)
     way.step()
     assert way.reconnector.trouble == why

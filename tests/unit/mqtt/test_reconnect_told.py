@@ -9,7 +9,7 @@ import pytest
 
 from bat2influx.failure import Trouble
 from bat2influx.mqtt import errors as mqtt_errors
-from bat2influx.mqtt.reconnect import IN_A_ROW, LASTING, State
+from bat2influx.mqtt.reconnect import LASTING, MAX_SHORT_CONNECTIONS, State
 from tests.unit.mqtt.broker_by_hand import Way
 
 CLOSED = Trouble("closed", "venus.local ended the connection")
@@ -54,12 +54,12 @@ def test_short_connections_are_logged_a_few_times_only(
     way: Way, told: Told, caplog: pytest.LogCaptureFixture
 ) -> None:
     """After four in a row nothing is logged until one has lasted ten seconds."""
-    for _ in range(3 * IN_A_ROW):
+    for _ in range(3 * MAX_SHORT_CONNECTIONS):
         way.open()
         way.now += LASTING - 0.1
         way.reconnector.confirmed(way.now)
         way.end(CLOSED)
-    pairs = ["WARNING", "INFO"] * IN_A_ROW
+    pairs = ["WARNING", "INFO"] * MAX_SHORT_CONNECTIONS
     assert told() == pairs[:-1]
     assert way.reconnector.trouble is CLOSED
     way.open()
@@ -67,7 +67,7 @@ def test_short_connections_are_logged_a_few_times_only(
     way.reconnector.confirmed(way.now)
     assert told() == pairs
     assert caplog.messages[-1].startswith("connected to venus.local, after ")
-    assert caplog.messages[-1].endswith(f"and {2 * IN_A_ROW + 1} failed attempts")
+    assert caplog.messages[-1].endswith(f"and {2 * MAX_SHORT_CONNECTIONS + 1} failed attempts")
 
 
 @pytest.mark.parametrize(
@@ -92,8 +92,8 @@ def test_failed_attempts_are_not_short_connections(way: Way, told: Told) -> None
     """The return of a broker after some seconds is logged."""
     way.open()
     way.end(CLOSED)
-    for _ in range(2 * IN_A_ROW):
-        way.reconnector.works()
+    for _ in range(2 * MAX_SHORT_CONNECTIONS):
+        way.reconnector.message_received()
         way.connect(CLOSED)
     way.open()
     way.reconnector.confirmed(way.now)

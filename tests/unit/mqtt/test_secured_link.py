@@ -76,7 +76,7 @@ def test_a_link_with_tls_has_the_certificate(
     assert fingerprint_of(link.certificate) == device.fingerprint
     assert link.version == "TLSv1.3"
     name = ((("commonName", "venus.local"),),)
-    assert link.says.get("subject") == (name if secured[2] else None)
+    assert link.certificate_fields.get("subject") == (name if secured[2] else None)
 
 
 def test_a_link_with_tls_does_not_block_and_has_pending_data(

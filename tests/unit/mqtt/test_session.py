@@ -12,10 +12,10 @@ import pytest
 from bat2influx.failure import Backoff, Trouble
 from bat2influx.mqtt import errors as mqtt_errors
 from bat2influx.mqtt import session
-from bat2influx.mqtt.clear_text import Look
 from bat2influx.mqtt.connection import CONNACK_TIMEOUT
 from bat2influx.mqtt.connector import Endpoint
 from bat2influx.mqtt.packets import Protocol
+from bat2influx.mqtt.port_probe import Probe
 from bat2influx.mqtt.session import ANSWER_TIMEOUT, Session
 from bat2influx.net.tls import Tls, fingerprint_of
 from tests.unit.mqtt.broker_by_hand import FakeConnection, FakeConnector
@@ -25,7 +25,7 @@ CLOSED = Trouble("closed", "venus.local ended the connection")
 NO_MQTT = Trouble("protocol", "venus.local does not answer in MQTT")
 REFUSED = Trouble("login", "venus.local rejected the login", Backoff.LOGIN)
 UNKNOWN = Trouble("name", "cannot resolve venus.local")
-SILENT = mqtt_errors.says_nothing("venus.local", 1883)
+SILENT = mqtt_errors.no_answer("venus.local", 1883)
 LINK = SimpleNamespace(certificate=None)
 
 Act = Callable[["Connection"], None]  # what the broker does at a step
@@ -71,11 +71,11 @@ def accept(connection: Connection) -> None:
     connection.accepted = True
 
 
-def end(why: Trouble, *, may_be_older: bool = False) -> Act:
+def end(why: Trouble, *, may_lack_mqtt5: bool = False) -> Act:
     """Return how to end the connection."""
 
     def act(connection: Connection) -> None:
-        connection.trouble, connection.may_be_older = why, may_be_older
+        connection.trouble, connection.may_lack_mqtt5 = why, may_lack_mqtt5
 
     return act
 
@@ -127,7 +127,7 @@ class Place:
     def _connection(self, *args: Any) -> Connection:
         made = Connection(*args)
         self.connections.append(made)
-        self.attempts.append((made.protocol, self.connectors[-1].look))
+        self.attempts.append((made.protocol, self.connectors[-1].probe))
         if self.brokers:
             made.acts = iter(self.brokers.pop(0))
         return made
@@ -203,33 +203,33 @@ def test_the_fingerprint_is_known_with_tls(
 
 # The login: what each attempt comes to, and what is tried
 
-AGAIN = end(NO_MQTT, may_be_older=True)
+AGAIN = end(NO_MQTT, may_lack_mqtt5=True)
 FINAL = end(NO_MQTT)
 
 
 @pytest.mark.parametrize(
     ("tls", "brokers", "trouble", "attempts"),
     [
-        (None, [[accept]], None, [(NEW, Look.NONE)]),
-        (None, [[end(REFUSED)]], REFUSED, [(NEW, Look.NONE)]),
-        (None, [[]], SILENT, [(NEW, Look.NONE)]),
-        (None, [[AGAIN], [accept]], None, [(NEW, Look.NONE), (OLD, Look.NONE)]),
-        (None, [[AGAIN], [end(REFUSED)]], REFUSED, [(NEW, Look.NONE), (OLD, Look.NONE)]),
+        (None, [[accept]], None, [(NEW, Probe.NONE)]),
+        (None, [[end(REFUSED)]], REFUSED, [(NEW, Probe.NONE)]),
+        (None, [[]], SILENT, [(NEW, Probe.NONE)]),
+        (None, [[AGAIN], [accept]], None, [(NEW, Probe.NONE), (OLD, Probe.NONE)]),
+        (None, [[AGAIN], [end(REFUSED)]], REFUSED, [(NEW, Probe.NONE), (OLD, Probe.NONE)]),
         (
             None,
             [[AGAIN], [FINAL], [accept]],
             None,
-            [(NEW, Look.NONE), (OLD, Look.NONE), (OLD, Look.TLS)],
+            [(NEW, Probe.NONE), (OLD, Probe.NONE), (OLD, Probe.TLS)],
         ),
         (
             None,
             [[AGAIN], [FINAL], [FINAL]],
             NO_MQTT,
-            [(NEW, Look.NONE), (OLD, Look.NONE), (OLD, Look.TLS)],
+            [(NEW, Probe.NONE), (OLD, Probe.NONE), (OLD, Probe.TLS)],
         ),
-        (None, [[FINAL], [accept]], None, [(NEW, Look.NONE), (NEW, Look.TLS)]),
-        (Tls(), [[FINAL]], NO_MQTT, [(NEW, Look.NONE)]),
-        (Tls(), [[AGAIN], [FINAL]], NO_MQTT, [(NEW, Look.NONE), (OLD, Look.NONE)]),
+        (None, [[FINAL], [accept]], None, [(NEW, Probe.NONE), (NEW, Probe.TLS)]),
+        (Tls(), [[FINAL]], NO_MQTT, [(NEW, Probe.NONE)]),
+        (Tls(), [[AGAIN], [FINAL]], NO_MQTT, [(NEW, Probe.NONE), (OLD, Probe.NONE)]),
     ],
 )
 def test_a_login_tries_the_older_version_and_then_for_tls(
@@ -250,14 +250,14 @@ def test_with_a_password_the_port_must_prove_mqtt_first(place: Place) -> None:
     """The password is not sent unencrypted to a port that uses TLS."""
     place.brokers = [[AGAIN], [accept]]
     place.session(password="secret").open()
-    assert place.attempts == [(NEW, Look.PROOF), (OLD, Look.NONE)]
+    assert place.attempts == [(NEW, Probe.MQTT), (OLD, Probe.NONE)]
 
 
 def test_with_tls_a_password_needs_no_probe(place: Place) -> None:
     """The port uses TLS already."""
     place.brokers = [[accept]]
     place.session(Tls(), password="secret").open()
-    assert place.attempts == [(NEW, Look.NONE)]
+    assert place.attempts == [(NEW, Probe.NONE)]
 
 
 @pytest.mark.parametrize("first", [AGAIN, FINAL])

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from bat2influx.net.deadline import Deadline, cut_after
+from bat2influx.net.deadline import Deadline, shutdown_after
 from tests.support.daemon import wait
 
 
@@ -68,7 +68,7 @@ def test_no_time_is_left_once_it_is_over() -> None:
     deadline = Deadline()
     with deadline.within(600.0):
         assert 0.0 < deadline.left() <= 600.0
-        deadline.cut()
+        deadline.abort()
         with pytest.raises(TimeoutError):
             deadline.left()
     deadline.close()
@@ -90,7 +90,7 @@ def test_one_span_alone_leaves_no_thread_and_no_cut_socket() -> None:
     """After a short handshake no thread watches for the rest of its ten seconds."""
     before = _watchers()  # of others, which may end meanwhile
     ours, theirs = socket.socketpair()
-    with cut_after(ours, 600.0) as deadline:
+    with shutdown_after(ours, 600.0) as deadline:
         (ours_alone,) = _watchers() - before
     wait("the end of the watcher", lambda: not ours_alone.is_alive())
     assert not deadline.expired

@@ -142,9 +142,9 @@ def test_found_a_resolver_that_never_returned_blocked_its_name_for_ever(
 
 
 def test_threads_that_hang_are_bounded(resolver: Resolver, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A resolver that never answers keeps MOST_STUCK threads and the current one."""
+    """A resolver that never answers keeps MAX_STUCK threads and the current one."""
     monkeypatch.setattr(net_resolver, "STUCK", 0.0)
-    for _ in range(3 * net_resolver.MOST_STUCK):
+    for _ in range(3 * net_resolver.MAX_STUCK):
         with pytest.raises(TimeoutError):
             net_resolver.resolve(resolver.host, 8086, 0.001)
-    assert len(asking()) == net_resolver.MOST_STUCK + 1
+    assert len(asking()) == net_resolver.MAX_STUCK + 1

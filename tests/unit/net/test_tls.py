@@ -16,7 +16,7 @@ from bat2influx.net.tls import (
     fault_of,
     fingerprint_of,
     openssl_reason,
-    shown_by,
+    peer_certificate,
 )
 from tests.standins.network.certificates import Certificate
 from tests.support.tls_by_hand import certificate, openssl, verification
@@ -107,7 +107,7 @@ def test_with_a_fingerprint_the_handshake_checks_nothing(device: Certificate, tr
     """The certificate is available for the comparison afterwards."""
     client = handshake(device, trust, "other.local")
     assert isinstance(client, ssl.SSLObject)
-    assert fingerprint_of(shown_by(client)) == device.fingerprint
+    assert fingerprint_of(peer_certificate(client)) == device.fingerprint
 
 
 def test_a_key_may_be_in_the_file_of_its_certificate(device: Certificate, folder: Path) -> None:
@@ -178,15 +178,15 @@ def test_a_fingerprint_is_written_as_openssl_writes_it(device: Certificate) -> N
         (verification(64), TlsFault.OTHER_NAME),
         (verification(18), TlsFault.UNTRUSTED),
         (verification(20), TlsFault.UNTRUSTED),
-        (TimeoutError(), TlsFault.SILENT),
+        (TimeoutError(), TlsFault.NO_ANSWER),
         (openssl("UNSUPPORTED_PROTOCOL"), TlsFault.OLD_TLS),
         (openssl("TLSV1_ALERT_PROTOCOL_VERSION"), TlsFault.OLD_TLS),
         (openssl("NO_PROTOCOLS_AVAILABLE"), TlsFault.OLD_TLS),
-        (openssl("TLSV13_ALERT_CERTIFICATE_REQUIRED"), TlsFault.OURS),
-        (openssl("SSLV3_ALERT_BAD_CERTIFICATE"), TlsFault.OURS),
-        (openssl("TLSV1_ALERT_UNKNOWN_CA"), TlsFault.OURS),
-        (openssl("SSLV3_ALERT_CERTIFICATE_EXPIRED"), TlsFault.OURS),
-        (openssl("SSLV3_ALERT_CERTIFICATE_UNKNOWN"), TlsFault.OURS),
+        (openssl("TLSV13_ALERT_CERTIFICATE_REQUIRED"), TlsFault.CLIENT_CERTIFICATE),
+        (openssl("SSLV3_ALERT_BAD_CERTIFICATE"), TlsFault.CLIENT_CERTIFICATE),
+        (openssl("TLSV1_ALERT_UNKNOWN_CA"), TlsFault.CLIENT_CERTIFICATE),
+        (openssl("SSLV3_ALERT_CERTIFICATE_EXPIRED"), TlsFault.CLIENT_CERTIFICATE),
+        (openssl("SSLV3_ALERT_CERTIFICATE_UNKNOWN"), TlsFault.CLIENT_CERTIFICATE),
         (openssl("WRONG_VERSION_NUMBER"), TlsFault.NO_TLS),
         (openssl("RECORD_LAYER_FAILURE"), TlsFault.NO_TLS),
         (openssl("HTTP_REQUEST"), TlsFault.NO_TLS),
@@ -225,4 +225,4 @@ def test_a_peer_that_has_shown_nothing_has_no_certificate() -> None:
         def getpeercert(self, *, binary_form: bool) -> None:
             assert binary_form
 
-    assert shown_by(Bare()) == b""
+    assert peer_certificate(Bare()) == b""

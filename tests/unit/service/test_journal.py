@@ -16,13 +16,13 @@ from systemd.journal import JournalHandler
 from bat2influx.failure import Trouble
 from bat2influx.service import journal
 from bat2influx.service.journal import (
-    IN_A_ROW,
     LASTING,
     LONGEST_ENTRY,
     LONGEST_TRACEBACK,
+    MAX_CAUSES,
+    MAX_PER_MINUTE,
+    MAX_RECOVERIES,
     MINUTE,
-    MOST_A_MINUTE,
-    MOST_CAUSES,
     REMIND,
     RETURNS,
     DampedEpisode,
@@ -364,13 +364,13 @@ class TestBounds:
     ) -> None:
         """So many causes are logged, and a few more; only the first are stored."""
         episode = Episode(logging.getLogger("test"))
-        for number in range(50 * MOST_CAUSES):
-            episode.failed(Trouble(f"missing: {number}", "x"), number * MINUTE / 50 / MOST_CAUSES)
-        for number in range(50 * MOST_CAUSES):
+        for number in range(50 * MAX_CAUSES):
+            episode.failed(Trouble(f"missing: {number}", "x"), number * MINUTE / 50 / MAX_CAUSES)
+        for number in range(50 * MAX_CAUSES):
             episode.failed(Trouble(f"again: {number}", "x"), (1 + number) * MINUTE)
-        assert len(episode._causes) == MOST_CAUSES
+        assert len(episode._causes) == MAX_CAUSES
         reminders = [each for each in caplog.messages if "still" in each]
-        assert len(caplog.messages) - len(reminders) == MOST_CAUSES + RETURNS
+        assert len(caplog.messages) - len(reminders) == MAX_CAUSES + RETURNS
 
     def test_entries_per_minute_are_bounded_and_the_latest_cause_follows(
         self, caplog: pytest.LogCaptureFixture
@@ -379,7 +379,7 @@ class TestBounds:
         episode = Episode(logging.getLogger("test"))
         for second in range(50):
             episode.failed(Trouble(f"cause {second}", f"text {second}"), float(second))
-        assert caplog.messages == [f"text {second}" for second in range(MOST_A_MINUTE)]
+        assert caplog.messages == [f"text {second}" for second in range(MAX_PER_MINUTE)]
         caplog.clear()
         for second in range(50, 200):
             episode.failed(Trouble("cause 49", "text 49"), float(second))
@@ -395,9 +395,9 @@ class TestBounds:
             episode.failed(ABSENT, number / 10)
             episode.recovered("it is back", number / 10 + 0.05)
         levels = [record.levelname for record in caplog.records]
-        assert levels == ["WARNING", "INFO"] * MOST_A_MINUTE
+        assert levels == ["WARNING", "INFO"] * MAX_PER_MINUTE
         episode.failed(ABSENT, MINUTE)
-        assert len(caplog.records) == 2 * MOST_A_MINUTE + 1
+        assert len(caplog.records) == 2 * MAX_PER_MINUTE + 1
 
 
 class TestDampedEpisode:
@@ -413,17 +413,17 @@ class TestDampedEpisode:
             ("fw", "FW"),
             ("fww", "FW"),
             ("fwfw", "FWFW"),
-            ("fw" * IN_A_ROW, "FW" * IN_A_ROW),
-            ("fw" * (IN_A_ROW + 1), "FW" * IN_A_ROW + "F"),
-            ("fw" * 100, "FW" * IN_A_ROW + "F"),
-            ("fw" * 100 + "w" * 9, "FW" * IN_A_ROW + "F"),
-            ("fw" * 100 + "w" * 10, "FW" * IN_A_ROW + "FW"),
-            ("fw" * 100 + "-" * 9 + "w", "FW" * IN_A_ROW + "FW"),
-            ("fw" * 100 + "w" * 10 + "fw", "FW" * IN_A_ROW + "FW" + "F"),
-            ("fw" * 100 + "w" * 10 + "fw" + "w" * 19, "FW" * IN_A_ROW + "FW" + "F"),
-            ("fw" * 100 + "w" * 10 + "fw" + "w" * 20, "FW" * IN_A_ROW + "FW" + "FW"),
-            ("fw" * 100 + "w" * 8 + "fw", "FW" * IN_A_ROW + "F"),
-            (("f" + "w" * 60) * 50, "FW" * (IN_A_ROW + 3) + "F"),  # 10, 20, 40, and not 80 s
+            ("fw" * MAX_RECOVERIES, "FW" * MAX_RECOVERIES),
+            ("fw" * (MAX_RECOVERIES + 1), "FW" * MAX_RECOVERIES + "F"),
+            ("fw" * 100, "FW" * MAX_RECOVERIES + "F"),
+            ("fw" * 100 + "w" * 9, "FW" * MAX_RECOVERIES + "F"),
+            ("fw" * 100 + "w" * 10, "FW" * MAX_RECOVERIES + "FW"),
+            ("fw" * 100 + "-" * 9 + "w", "FW" * MAX_RECOVERIES + "FW"),
+            ("fw" * 100 + "w" * 10 + "fw", "FW" * MAX_RECOVERIES + "FW" + "F"),
+            ("fw" * 100 + "w" * 10 + "fw" + "w" * 19, "FW" * MAX_RECOVERIES + "FW" + "F"),
+            ("fw" * 100 + "w" * 10 + "fw" + "w" * 20, "FW" * MAX_RECOVERIES + "FW" + "FW"),
+            ("fw" * 100 + "w" * 8 + "fw", "FW" * MAX_RECOVERIES + "F"),
+            (("f" + "w" * 60) * 50, "FW" * (MAX_RECOVERIES + 3) + "F"),  # 10, 20, 40, and not 80 s
             (("f" + "w" * 1000) * 20, "FW" * 20),  # four in an hour
             ("f" * 50 + "w", "FW"),
         ],
@@ -450,7 +450,7 @@ class TestDampedEpisode:
         for now in range(0, 7210, 2):
             episode.failed(ABSENT, float(now))
             episode.recovered("it is back", now + 1.0)
-        assert len(caplog.records) == 2 * IN_A_ROW + 1 + 2
+        assert len(caplog.records) == 2 * MAX_RECOVERIES + 1 + 2
         assert "1801 failed attempts" in caplog.records[-2].getMessage()
 
 

@@ -77,12 +77,12 @@ def test_ssl_is_imported_only_with_tls(way: str) -> None:
     """Its 4 MB are not in a daemon without TLS; no other module sees the stand-in."""
     code = f"""
 import sys, bat2influx.daemon.main
-from bat2influx.net.tls import Tls, context, fault_of, is_of_openssl
+from bat2influx.net.tls import Tls, context, fault_of, is_ssl_error
 early = "ssl" in sys.modules
 {way}
 import ssl, http.client
 print(early, hasattr(ssl, "SSLContext"), hasattr(http.client, "HTTPSConnection"))
-print(is_of_openssl(ssl.SSLError()), is_of_openssl(OSError()))
+print(is_ssl_error(ssl.SSLError()), is_ssl_error(OSError()))
 """
     assert run(code, str(TOP)) == ["False", "True", "True", "True", "False"]
 

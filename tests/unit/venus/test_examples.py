@@ -8,8 +8,8 @@ from bat2influx.config import checks
 from bat2influx.venus.examples import (
     BACKGROUND_SERVICES,
     EXAMPLES,
-    MOST_KINDS,
-    MOST_LINES,
+    MAX_KINDS,
+    MAX_LINES,
     example_lines,
     named,
 )
@@ -39,7 +39,7 @@ def test_what_measures_something_is_named_with_its_instances(
 
 def test_a_large_system_is_named_in_part() -> None:
     """The length of a log line is limited."""
-    assert named([(f"kind{n}", 0) for n in range(50)]).count(",") == MOST_KINDS
+    assert named([(f"kind{n}", 0) for n in range(50)]).count(",") == MAX_KINDS
     assert named([(f"kind{n}", 0) for n in range(50)]).endswith(", …")
 
 
@@ -47,7 +47,7 @@ def test_the_lines_are_lines_of_the_file() -> None:
     """One per kind, three at most, and none of an unknown kind."""
     assert example_lines(SHUNT) == ["Soc = battery/512/Soc", "Pv = solarcharger/288/Yield/Power"]
     assert example_lines([("evcharger", 40)]) == []
-    assert len(example_lines((kind, 1) for kind in EXAMPLES)) == MOST_LINES
+    assert len(example_lines((kind, 1) for kind in EXAMPLES)) == MAX_LINES
     for kind in EXAMPLES:
         (line,) = example_lines([(kind, 1)])
         name, _, path = line.partition(" = ")

@@ -9,7 +9,7 @@ import pytest
 
 from bat2influx.venus.pairing import (
     LONGEST_REASON,
-    MOST_SECRET,
+    MAX_SECRET,
     Refusal,
     Refused,
     Token,
@@ -45,7 +45,7 @@ def test_a_token_is_read() -> None:
         ("token/a/b\nc", PASSWORD),
         ("token/a/b c", PASSWORD),
         ("token/a/é", PASSWORD),
-        ("token/a/" + "b" * MOST_SECRET, PASSWORD),
+        ("token/a/" + "b" * MAX_SECRET, PASSWORD),
         (None, PASSWORD),
         (["token/a/b"], PASSWORD),
         (USER, ""),
@@ -53,7 +53,7 @@ def test_a_token_is_read() -> None:
         (USER, 12),
         (USER, "a b"),
         (USER, "a\x1b[2J"),
-        (USER, "x" * (MOST_SECRET + 1)),
+        (USER, "x" * (MAX_SECRET + 1)),
     ],
 )
 def test_what_is_no_token_is_none(user: object, password: object) -> None:
@@ -69,7 +69,7 @@ def test_an_answer_that_is_no_json_is_no_pairing(body: bytes) -> None:
 
 def test_the_longest_token_is_accepted() -> None:
     """The limit is inclusive."""
-    assert answer(200, given(password="x" * MOST_SECRET)) == Token(USER, "x" * MOST_SECRET)
+    assert answer(200, given(password="x" * MAX_SECRET)) == Token(USER, "x" * MAX_SECRET)
 
 
 @pytest.mark.parametrize(
@@ -99,7 +99,7 @@ def test_a_status_has_a_meaning(status: int, why: Refusal) -> None:
 
 
 @pytest.mark.parametrize(
-    ("body", "said"),
+    ("body", "refusal_text"),
     [
         (b"Pairing mode is off\n", "Pairing mode is off"),
         (b'{"error": "Not now"}', "Not now"),
@@ -110,16 +110,16 @@ def test_a_status_has_a_meaning(status: int, why: Refusal) -> None:
         (b"", ""),
     ],
 )
-def test_the_devices_own_reason_is_kept_in_plain_text(body: bytes, said: str) -> None:
+def test_the_devices_own_reason_is_kept_in_plain_text(body: bytes, refusal_text: str) -> None:
     """In one line without markup and control characters."""
-    assert answer(403, body) == Refused(Refusal.CLOSED, 403, said)
+    assert answer(403, body) == Refused(Refusal.CLOSED, 403, refusal_text)
 
 
 def test_a_reason_is_bounded_and_shows_no_secret() -> None:
     """A device may repeat the form that it was sent."""
     found = answer(403, b"x" * 100_000)
     assert isinstance(found, Refused)
-    assert len(found.said) == LONGEST_REASON
+    assert len(found.refusal_text) == LONGEST_REASON
     assert answer(403, b"no: password=sesame", "sesame") == Refused(Refusal.CLOSED, 403)
 
 

@@ -6,7 +6,7 @@ import pytest
 from paho.mqtt.client import topic_matches_sub
 
 from bat2influx.config import checks
-from bat2influx.venus.prefixes import ELSEWHERE, MAX_PREFIX, MOST_PREFIXES, PrefixSearch
+from bat2influx.venus.prefixes import ELSEWHERE, MAX_PREFIX, MAX_PREFIXES, PrefixSearch
 
 P, OTHER = "c0619ab1c2d3", "0a1b2c3d4e5f"
 SERIAL = b'{"value":"c0619ab1c2d3"}'
@@ -16,7 +16,7 @@ def found(*prefixes: str, own: str = "", payload: bytes = SERIAL) -> tuple[str, 
     """Return the prefixes found if serial numbers are retained under these prefixes."""
     search = PrefixSearch(own)
     for prefix in prefixes:
-        search.see(f"{prefix}N/{P}/system/0/Serial", payload)
+        search.process(f"{prefix}N/{P}/system/0/Serial", payload)
     return search.prefixes()
 
 
@@ -62,16 +62,16 @@ def test_other_topics_are_no_hint() -> None:
     """Only the message that a device has retained counts."""
     search = PrefixSearch()
     for topic in (f"home/N/{P}/vebus/275/Serial", f"home/R/{P}/system/0/Serial", "", "home/N/+"):
-        search.see(topic, SERIAL)
-    search.see("home/N/a b/system/0/Serial", SERIAL)
+        search.process(topic, SERIAL)
+    search.process("home/N/a b/system/0/Serial", SERIAL)
     assert search.prefixes() == ()
 
 
 def test_the_device_that_is_configured_counts_before_others() -> None:
     """If the portal id is known, prefixes of other devices do not count."""
     search = PrefixSearch()
-    search.see(f"home/N/{P}/system/0/Serial", SERIAL)
-    search.see(f"boat/N/{OTHER}/system/0/Serial", SERIAL)
+    search.process(f"home/N/{P}/system/0/Serial", SERIAL)
+    search.process(f"boat/N/{OTHER}/system/0/Serial", SERIAL)
     assert search.prefixes(OTHER) == ("boat/",)
     assert search.prefixes("unknown") == search.prefixes() == ("boat/", "home/")
 
@@ -79,8 +79,8 @@ def test_the_device_that_is_configured_counts_before_others() -> None:
 def test_a_broker_that_invents_prefixes_takes_no_more_memory() -> None:
     """The numbers of prefixes and of devices below each are limited."""
     search = PrefixSearch()
-    for number in range(5 * MOST_PREFIXES):
-        search.see(f"home/N/p{number}/system/0/Serial", SERIAL)
-        search.see(f"made-up-{number}/N/{P}/system/0/Serial", SERIAL)
-    assert len(search.found) == MOST_PREFIXES
-    assert len(search.found["home/"]) == MOST_PREFIXES
+    for number in range(5 * MAX_PREFIXES):
+        search.process(f"home/N/p{number}/system/0/Serial", SERIAL)
+        search.process(f"made-up-{number}/N/{P}/system/0/Serial", SERIAL)
+    assert len(search.found) == MAX_PREFIXES
+    assert len(search.found["home/"]) == MAX_PREFIXES

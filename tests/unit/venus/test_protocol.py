@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from bat2influx.device.plan import Plan
 from bat2influx.venus.protocol import (
+    MAX_LEAVES,
     MAX_PAYLOAD,
-    MOST_LEAVES,
-    MOST_PLACES,
+    MAX_SERVICES,
     Field,
     InstanceSearch,
     NoValue,
@@ -294,19 +294,19 @@ def test_instances_are_complete_at_the_own_echo() -> None:
     """Another client's republish does not end the search; one without an echo (old) does."""
     search = InstanceSearch(PORTAL, ["vebus", "grid"], "mine")
     completed = f"N/{PORTAL}/full_publish_completed"
-    assert search.see(f"N/{PORTAL}/vebus/275/ProductId", b'{"value":9763}')
-    assert search.see(f"N/{PORTAL}/vebus/288/ProductId", b"")  # has left the bus
-    assert not search.see(f"N/{PORTAL}/vebus/275/Soc", b'{"value":50}')
-    assert not search.see(f"N/{PORTAL}x/vebus/261/ProductId", b'{"value":1}')
+    assert search.process(f"N/{PORTAL}/vebus/275/ProductId", b'{"value":9763}')
+    assert search.process(f"N/{PORTAL}/vebus/288/ProductId", b"")  # has left the bus
+    assert not search.process(f"N/{PORTAL}/vebus/275/Soc", b'{"value":50}')
+    assert not search.process(f"N/{PORTAL}x/vebus/261/ProductId", b'{"value":1}')
     theirs = b'{"full-publish-completed-echo":"theirs","value":1}'
     for other in (theirs, b"\xff", b"[" * 60_000, b"7"):
-        search.see(completed, other)
+        search.process(completed, other)
         assert not search.complete
-    search.see(completed, b'{"full-publish-completed-echo":"mine","value":1}')
+    search.process(completed, b'{"full-publish-completed-echo":"mine","value":1}')
     assert search.complete
     assert search.found == {"vebus": {275}, "grid": set()}
     old = InstanceSearch(PORTAL, ["vebus"], "mine")
-    old.see(completed, b'{"value":1795350075}')
+    old.process(completed, b'{"value":1795350075}')
     assert old.complete
 
 
@@ -328,27 +328,27 @@ def test_where_an_inverter_is_looked_for_all_services_are_seen() -> None:
     """Limited, and without invented names; elsewhere only those that are wanted."""
     search = InstanceSearch(PORTAL, ["vebus"], "mine")
     for leaf in ("battery/512", "solarcharger/288", "B+d/1", "gps/x"):
-        assert search.see(f"N/{PORTAL}/{leaf}/ProductId", b'{"value":1}')
-    assert not search.see(f"N/{PORTAL}/battery/512/Soc", b'{"value":1}')
+        assert search.process(f"N/{PORTAL}/{leaf}/ProductId", b'{"value":1}')
+    assert not search.process(f"N/{PORTAL}/battery/512/Soc", b'{"value":1}')
     assert search.places == {("battery", 512), ("solarcharger", 288)}
     assert search.found == {"vebus": set()}
-    for number in range(MOST_LEAVES + 10):
-        search.see(f"N/{PORTAL}/tank/{number}/ProductId", b'{"value":1}')
-    assert len(search.places) == MOST_PLACES
+    for number in range(MAX_LEAVES + 10):
+        search.process(f"N/{PORTAL}/tank/{number}/ProductId", b'{"value":1}')
+    assert len(search.places) == MAX_SERVICES
     assert not search.present, "what is not wanted"
-    for number in range(MOST_LEAVES + 10):
-        search.see(f"N/{PORTAL}/vebus/{number}/ProductId", b'{"value":1}')
-    assert len(search.found["vebus"]) == MOST_PLACES
-    assert len(search.present) == MOST_LEAVES
+    for number in range(MAX_LEAVES + 10):
+        search.process(f"N/{PORTAL}/vebus/{number}/ProductId", b'{"value":1}')
+    assert len(search.found["vebus"]) == MAX_SERVICES
+    assert len(search.present) == MAX_LEAVES
     other = InstanceSearch(PORTAL, ["grid"], "mine")
-    assert not other.see(f"N/{PORTAL}/battery/512/ProductId", b'{"value":1}')
+    assert not other.process(f"N/{PORTAL}/battery/512/ProductId", b'{"value":1}')
 
 
 def test_a_service_with_a_invented_name_is_not_kept() -> None:
     """Names have 64 characters at most: a topic may have 65,535."""
     search = InstanceSearch("c0619ab1c2d3", ["vebus"])
     for name in ("a" * 64, "b" * 65, "c" * 60_000):
-        search.see(f"N/c0619ab1c2d3/{name}/0/ProductId", b'{"value":1}')
+        search.process(f"N/c0619ab1c2d3/{name}/0/ProductId", b'{"value":1}')
     assert search.places == {("a" * 64, 0)}
     assert not search.present
 
@@ -367,14 +367,14 @@ def test_what_is_present_is_no_longer_than_what_is_looked_for() -> None:
         f"{long}/288/Yield/Power",
         "battery/512/ProductId",
     ):
-        search.see(f"N/{PORTAL}/{leaf}", b'{"value":1}')
+        search.process(f"N/{PORTAL}/{leaf}", b'{"value":1}')
     assert search.present == {*leaves}
 
 
 def test_an_end_of_a_republish_that_is_too_long_is_none() -> None:
     """It is not even decoded."""
     search = InstanceSearch("c0619ab1c2d3", ["vebus"], "echo")
-    search.see("N/c0619ab1c2d3/full_publish_completed", b'{"value":1}' + b" " * MAX_PAYLOAD)
+    search.process("N/c0619ab1c2d3/full_publish_completed", b'{"value":1}' + b" " * MAX_PAYLOAD)
     assert not search.complete
-    search.see("N/c0619ab1c2d3/full_publish_completed", b'{"value":1}')
+    search.process("N/c0619ab1c2d3/full_publish_completed", b'{"value":1}')
     assert search.complete

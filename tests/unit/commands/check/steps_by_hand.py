@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bat2influx.commands import bridge_look
+from bat2influx.commands import bridge_check
 from bat2influx.commands.check import conversation, device_steps
 from bat2influx.commands.steps import OK, WRONG, Step
 from bat2influx.config.settings import Battery
@@ -33,7 +33,7 @@ LOST = mqtt_errors.closed(HOST, "reset by peer")
 def taken(monkeypatch: pytest.MonkeyPatch, broker: HandBroker, own: Battery) -> list[Step]:
     """Return the steps that are taken with this section of the file."""
     monkeypatch.setattr(device_steps, "Session", broker.session)
-    monkeypatch.setattr(bridge_look, "Session", broker.session)
+    monkeypatch.setattr(bridge_check, "Session", broker.session)
     monkeypatch.setattr(conversation, "time", broker.time)
     return [*device_steps.device_steps(own, CONFIG)]
 

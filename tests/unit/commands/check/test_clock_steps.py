@@ -8,7 +8,7 @@ import pytest
 
 from bat2influx.clock import Now
 from bat2influx.commands.check import conversation
-from bat2influx.commands.check.clock_steps import BEATS_WITHIN, WORTH_A_NOTE
+from bat2influx.commands.check.clock_steps import HEARTBEATS_WITHIN, WORTH_A_NOTE
 from bat2influx.commands.steps import NOTE, OK, Step
 from bat2influx.mqtt.connection import Message
 from bat2influx.reading import NS
@@ -136,7 +136,7 @@ def test_a_device_that_does_not_know_the_time(
         beats(made, *((at, shows + at) for at in range(3, 60, 3)))
     found = steps(monkeypatch, made, -3600.0, right=False)
     assert found == [Step(NOTE, "clock", f"{OURS}, and the device reports no plausible time")]
-    assert waited(made, BEATS_WITHIN)
+    assert waited(made, HEARTBEATS_WITHIN)
 
 
 def test_the_clocks_of_a_fleet_are_not_compared(monkeypatch: pytest.MonkeyPatch) -> None:

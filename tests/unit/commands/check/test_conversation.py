@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bat2influx.commands.bridge_look import PREFIXES_WITHIN
+from bat2influx.commands.bridge_check import PREFIXES_WITHIN
 from bat2influx.commands.check import conversation, device_steps
 from bat2influx.commands.check.conversation import (
     PORTAL_WITHIN,
@@ -84,7 +84,7 @@ def test_a_broker_that_confirms_nothing_leaves_the_portal_id_open(
     broker = HandBroker(HandDevice())
     broker.acknowledges = False
     found = taken(monkeypatch, broker, battery(serial=P))
-    why = device_errors.device_silent(HOST, P, SEARCH_WITHIN, given=False)
+    why = device_errors.device_not_responding(HOST, P, SEARCH_WITHIN, given=False)
     assert found == [PORT_OPEN, LOGGED_IN, wrong("device", why)]
     assert not broker.published
 

@@ -57,7 +57,7 @@ def test_a_device_that_answers_nothing_is_not_responding(
     broker = HandBroker(HandDevice(silent=True, listed=listed))
     found = after_portal(monkeypatch, broker, battery(serial=serial))
     assert found == [
-        wrong("device", device_errors.device_silent(HOST, P, SEARCH_WITHIN, given=given))
+        wrong("device", device_errors.device_not_responding(HOST, P, SEARCH_WITHIN, given=given))
     ]
     assert asked(broker) == KEEPALIVES
 

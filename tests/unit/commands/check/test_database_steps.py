@@ -88,7 +88,7 @@ def test_a_server_that_accepts_without_a_name_is_a_note(monkeypatch: pytest.Monk
         (influx_errors.no_bucket(PEER, "battery", "", "no", CONFIG), "database"),
         (influx_errors.no_retention_policy(PEER, "battery", "raw", CONFIG), "database"),
         (influx_errors.database_tls(PEER, "does not use TLS", CONFIG), "InfluxDB"),
-        (influx_errors.database_tls_wanted(PEER, CONFIG), "InfluxDB"),
+        (influx_errors.database_tls_required(PEER, CONFIG), "InfluxDB"),
         (influx_errors.database_certificate(PEER, "has expired", "pin", CONFIG), "InfluxDB"),
         (influx_errors.no_such_path(PEER, 404, CONFIG), "InfluxDB"),
         (influx_errors.database_answer(PEER, 502, "Bad Gateway", CONFIG, own=False), "InfluxDB"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bat2influx.commands.check import fleet_look
+from bat2influx.commands.check import fleet_check
 from bat2influx.commands.steps import OK, WRONG, Step
 from bat2influx.failure import Trouble
 from bat2influx.fleet import diagnosis
@@ -57,19 +57,19 @@ SHOWN, PINNED = "AB:" * 31 + "AB", "CD:" * 31 + "CD"
         (mqtt_errors.name_unknown(HOST, CONFIG), "name", False),
         (mqtt_errors.refused(*AT), "port", False),
         (mqtt_errors.unreachable(*AT, "no answer"), "port", False),
-        (mqtt_errors.only_tls(HOST, CONFIG), "port", False),
+        (mqtt_errors.only_tls_port(HOST, CONFIG), "port", False),
         (mqtt_errors.no_tls_port(HOST, CONFIG), "port", False),
         (mqtt_errors.not_mqtt(*AT, "sends what is no MQTT"), "MQTT", True),
-        (mqtt_errors.says_nothing(*AT), "MQTT", True),
+        (mqtt_errors.no_answer(*AT), "MQTT", True),
         (mqtt_errors.closed(HOST, "reset"), "MQTT", True),
-        (mqtt_errors.tls_wanted(*AT, CONFIG), "TLS", True),
+        (mqtt_errors.tls_required(*AT, CONFIG), "TLS", True),
         (mqtt_errors.no_tls(*AT, CONFIG), "TLS", True),
         (mqtt_errors.tls_too_old(*AT), "TLS", True),
         (mqtt_errors.tls_failed(*AT, "odd"), "TLS", True),
         (mqtt_errors.ca_unreadable("/ca.pem", "no such file", CONFIG), "TLS", True),
         (mqtt_errors.certificate_changed(*AT, SHOWN, PINNED, CONFIG), "TLS", True),
         (mqtt_errors.certificate_untrusted(*AT, "self-signed", "", CONFIG), "TLS", True),
-        (mqtt_errors.certificate_of_another(*AT, CONFIG), "TLS", True),
+        (mqtt_errors.certificate_name_mismatch(*AT, CONFIG), "TLS", True),
         (mqtt_errors.certificate_out_of_date(*AT, "has expired", CONFIG), "TLS", True),
         (mqtt_errors.vrm_certificate(HOST, "certificate date", "", CONFIG), "TLS", True),
     ],
@@ -91,8 +91,8 @@ def test_a_trouble_of_the_connection_is_reported_at_its_step(
         (mqtt_errors.login_refused(HOST, "bat2influx", False, CONFIG), "login"),
         (mqtt_errors.vrm_login_refused(HOST, "me@example.com", CONFIG), "login"),
         (mqtt_errors.connack_refused(HOST, "banned"), "login"),
-        (mqtt_errors.says_nothing(*AT), "MQTT"),
-        (mqtt_errors.tls_wanted(*AT, CONFIG), "TLS"),
+        (mqtt_errors.no_answer(*AT), "MQTT"),
+        (mqtt_errors.tls_required(*AT, CONFIG), "TLS"),
         (LOST, "MQTT"),
     ],
     ids=lambda value: getattr(value, "cause", None),
@@ -173,7 +173,7 @@ def test_a_login_is_printed_without_its_password(monkeypatch: pytest.MonkeyPatch
 
 def a_look(monkeypatch: pytest.MonkeyPatch, *portals: str) -> None:
     """Let these devices be found behind the broker."""
-    monkeypatch.setattr(fleet_look, "fleet_portals", lambda _: [*portals])
+    monkeypatch.setattr(fleet_check, "fleet_portals", lambda _: [*portals])
 
 
 def test_one_device_of_a_fleet_is_checked(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -198,5 +198,5 @@ def test_a_fleet_without_devices_is_reported(monkeypatch: pytest.MonkeyPatch) ->
         session.trouble = LOST  # type: ignore[attr-defined]
         return []
 
-    monkeypatch.setattr(fleet_look, "fleet_portals", lost)
+    monkeypatch.setattr(fleet_check, "fleet_portals", lost)
     assert taken(monkeypatch, HandBroker(), own)[2:] == [wrong("MQTT", LOST)]

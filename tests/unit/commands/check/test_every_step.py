@@ -32,7 +32,7 @@ class Ways:
         self.notes: tuple[str, ...] = ()
         monkeypatch.setattr(every_step, "device_steps", self._device)
         monkeypatch.setattr(every_step, "database_steps", lambda _: self.database)
-        monkeypatch.setattr(every_step, "unseen_secrets", lambda *_: self.hints)
+        monkeypatch.setattr(every_step, "unreadable_secrets", lambda *_: self.hints)
 
     def _device(self, own: Battery, config: str) -> Iterator[Step]:
         assert config == CONFIG

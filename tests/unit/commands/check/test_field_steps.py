@@ -77,12 +77,12 @@ def test_of_a_preset_with_an_instance_that_one_is_checked(
 
 
 VOLTAGE = "Voltage (vebus/275/Dc/0/Voltage)"
-VOID = Step(NOTE, "Voltage", device_errors.fields_void(HOST, [VOLTAGE]).what)
+VOID = Step(NOTE, "Voltage", device_errors.fields_null(HOST, [VOLTAGE]).what)
 
 
 def odd(kind: str) -> Step:
     """Return the step of a voltage that is not a number."""
-    return wrong("Voltage", device_errors.fields_odd(HOST, [VOLTAGE], kind))
+    return wrong("Voltage", device_errors.fields_not_numeric(HOST, [VOLTAGE], kind))
 
 
 @pytest.mark.parametrize(
@@ -155,11 +155,11 @@ def test_a_rejected_subscription_of_fields_is_reported(monkeypatch: pytest.Monke
 def test_only_the_values_of_wanted_topics_are_kept() -> None:
     """The first one; of a payload that is too long, only that fact."""
     found = FirstValues({"N/p/vebus/275/Soc", "N/p/vebus/275/State"})
-    found.see("N/p/q1", bytes(1_000_000))
-    found.see("N/p/vebus/275/Soc", b'{"value":88.5}')
+    found.process("N/p/q1", bytes(1_000_000))
+    found.process("N/p/vebus/275/Soc", b'{"value":88.5}')
     assert not found.complete
-    found.see("N/p/vebus/275/Soc", b'{"value":1}')
-    found.see("N/p/vebus/275/State", bytes(MAX_PAYLOAD + 1))
+    found.process("N/p/vebus/275/Soc", b'{"value":1}')
+    found.process("N/p/vebus/275/State", bytes(MAX_PAYLOAD + 1))
     assert found.complete
     assert found.values == {"N/p/vebus/275/Soc": 88.5, "N/p/vebus/275/State": NoValue.TOO_LONG}
 

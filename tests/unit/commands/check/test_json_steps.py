@@ -125,7 +125,7 @@ def steps(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[Step | str]]:
 
     monkeypatch.setattr(every_step, "device_steps", device)
     monkeypatch.setattr(every_step, "database_steps", lambda _: [Step(OK, "database", "there")])
-    monkeypatch.setattr(every_step, "unseen_secrets", lambda *_: ["in a credential"])
+    monkeypatch.setattr(every_step, "unreadable_secrets", lambda *_: ["in a credential"])
     return given
 
 

@@ -56,7 +56,7 @@ def survey(values: dict[str, object]) -> Survey:
     """Return what a device has published, without an end."""
     made = Survey(P, "echo")
     for leaf, value in values.items():
-        made.see(f"N/{P}/{leaf}", json.dumps({"value": value}).encode())
+        made.process(f"N/{P}/{leaf}", json.dumps({"value": value}).encode())
     return made
 
 

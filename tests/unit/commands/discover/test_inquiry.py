@@ -6,7 +6,7 @@ import itertools
 
 import pytest
 
-from bat2influx.commands import bridge_look
+from bat2influx.commands import bridge_check
 from bat2influx.commands.discover import inquiry
 from bat2influx.commands.discover.inquiry import Inquiry, InquiryResult, Target
 from bat2influx.commands.discover.ssdp import Description
@@ -33,12 +33,12 @@ HEADING = f"# a Venus device at {HOST}"
 
 REFUSED = mqtt_errors.refused(HOST, 1883)
 UNREACHABLE = mqtt_errors.unreachable(HOST, 1883, "no answer")
-ONLY_TLS = mqtt_errors.only_tls(HOST, CONFIG)
-TLS_WANTED = mqtt_errors.tls_wanted(HOST, 1883, CONFIG)
+ONLY_TLS = mqtt_errors.only_tls_port(HOST, CONFIG)
+TLS_WANTED = mqtt_errors.tls_required(HOST, 1883, CONFIG)
 LOGIN = mqtt_errors.login_refused(HOST, "bat2influx", False, CONFIG)
 VRM_LOGIN = mqtt_errors.vrm_login_refused(HOST, "me@example.com", CONFIG)
 NAME = mqtt_errors.name_unknown(HOST, CONFIG)
-NOT_MQTT = mqtt_errors.says_nothing(HOST, 1883)
+NOT_MQTT = mqtt_errors.no_answer(HOST, 1883)
 LOST = mqtt_errors.closed(HOST, "reset by peer")
 
 
@@ -49,7 +49,7 @@ class Asked:
         self.broker = HandBroker(*devices)
         self.said: list[str] = []
         monkeypatch.setattr(inquiry, "Session", self.broker.session)
-        monkeypatch.setattr(bridge_look, "Session", self.broker.session)
+        monkeypatch.setattr(bridge_check, "Session", self.broker.session)
         monkeypatch.setattr(inquiry, "time", self.broker.time)
         self.broker.connect = lambda endpoint: HandLink("TLSv1.3" if endpoint.tls else "")
 

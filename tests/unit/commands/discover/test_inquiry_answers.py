@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bat2influx.commands.bridge_look import PREFIXES_WITHIN
+from bat2influx.commands.bridge_check import PREFIXES_WITHIN
 from bat2influx.commands.discover import inquiry
 from bat2influx.commands.discover.inquiry import MAX_PORTALS, Target
 from bat2influx.commands.discover.ssdp import Description
@@ -116,7 +116,7 @@ def test_the_number_of_devices_is_bounded(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """No more are kept than a person could choose from."""
-    monkeypatch.setattr(protocol, "MOST_PORTALS", MAX_PORTALS + 1)
+    monkeypatch.setattr(protocol, "MAX_LISTED_PORTALS", MAX_PORTALS + 1)
     asked = Asked(monkeypatch, *(HandDevice(f"p{n:02}") for n in range(MAX_PORTALS + 9)))
     assert len(asked.make(Target(HOST)).blocks) == MAX_PORTALS
     assert asked.said == ["17 devices are at venus.local; only 16 of them are queried"]

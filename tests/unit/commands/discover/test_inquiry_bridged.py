@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from bat2influx.commands import bridge_look
+from bat2influx.commands import bridge_check
 from bat2influx.commands.discover import inquiry
 from bat2influx.commands.discover.inquiry import InquiryResult, Target
 from bat2influx.device import errors as device_errors
@@ -96,7 +96,7 @@ def test_a_device_below_another_prefix_is_listed_with_it(
 def test_a_prefix_is_searched_once(asked: Asks, monkeypatch: pytest.MonkeyPatch) -> None:
     """If the device has left by then, the search ends."""
     look = asked()
-    monkeypatch.setattr(bridge_look, "prefixes_of", lambda *_: ("home/",))
+    monkeypatch.setattr(bridge_check, "prefixes_of", lambda *_: ("home/",))
     result = look.make(Target(HOST))
     assert (result.blocks, result.reached) == ((), False)
     assert len(look.broker.sessions) == 2

@@ -20,7 +20,7 @@ def surveyed(device: Device, echo: str = "mine") -> Survey:
     """Return what a stand-in says in a full republish."""
     survey = Survey(device.portal_id, echo)
     for publish in device.handle(*keepalive(device.portal_id, echo=echo), now=1.8e9):
-        survey.see(publish.topic, publish.payload)
+        survey.process(publish.topic, publish.payload)
     assert survey.complete
     return survey
 
@@ -29,7 +29,7 @@ def told(*said: tuple[str, object]) -> Survey:
     """Return a survey that has seen these values on these leaves."""
     survey = Survey(PORTAL, "mine")
     for leaf, value in said:
-        survey.see(f"N/{PORTAL}/{leaf}", json.dumps({"value": value}).encode())
+        survey.process(f"N/{PORTAL}/{leaf}", json.dumps({"value": value}).encode())
     return survey
 
 
@@ -37,8 +37,8 @@ def flooded() -> Survey:
     """Return a survey of a device that makes up paths and names."""
     survey = Survey(PORTAL, "mine")
     for n in range(2 * MAX_NUMBERS):
-        survey.see(f"N/{PORTAL}/s{n % 997}/{n % 65_000}/x{n}", b'{"value":1}')
-        survey.see(f"N/{PORTAL}/s{n}/1/ProductName", b'{"value":"x"}')
+        survey.process(f"N/{PORTAL}/s{n % 997}/{n % 65_000}/x{n}", b'{"value":1}')
+        survey.process(f"N/{PORTAL}/s{n}/1/ProductName", b'{"value":"x"}')
     return survey
 
 
@@ -54,7 +54,7 @@ def test_only_numbers_are_fields() -> None:
         ("grid/30/Gone", 3),
         ("vebus/275/E", None),
     )
-    survey.see(f"N/{PORTAL}/grid/30/Gone", b"")
+    survey.process(f"N/{PORTAL}/grid/30/Gone", b"")
     assert survey.numbers == {ServiceInstance("vebus", 275): {"F": 2.0}}
 
 
@@ -81,7 +81,7 @@ def test_only_numbers_are_fields() -> None:
 def test_invalid_topics_are_ignored(topic: str) -> None:
     """A topic that is not service/instance/path, in the syntax of the ini file, is no field."""
     survey = Survey(PORTAL, "mine")
-    survey.see(topic, b'{"value":1}')
+    survey.process(topic, b'{"value":1}')
     assert survey.numbers == {}
 
 
@@ -111,7 +111,7 @@ def test_no_message_raises(topic: str, payload: bytes) -> None:
     """Whatever the topic and the bytes."""
     survey = Survey(PORTAL, "mine")
     for each in (topic, f"N/{PORTAL}/{topic}", f"N/{PORTAL}/vebus/275/CustomName"):
-        survey.see(each, payload)
+        survey.process(each, payload)
     assert all(name.isprintable() for name in survey.names_of(ServiceInstance("vebus", 275)))
 
 
@@ -119,7 +119,7 @@ def test_no_message_raises(topic: str, payload: bytes) -> None:
 def test_a_name_that_is_too_large_is_ignored(payload: bytes) -> None:
     """Nested without end, or longer than any payload may be."""
     survey = told(("vebus/275/Soc", 50))
-    survey.see(f"N/{PORTAL}/vebus/275/CustomName", payload)
+    survey.process(f"N/{PORTAL}/vebus/275/CustomName", payload)
     assert survey.names_of(ServiceInstance("vebus", 275)) == ()
 
 
@@ -133,7 +133,7 @@ def test_the_number_of_names_is_bounded(value: bytes) -> None:
     """A name that is not text takes no memory at all."""
     survey = Survey(PORTAL, "mine")
     for n in range(2 * MAX_TEXTS):
-        survey.see(f"N/{PORTAL}/s{n}/1/ProductName", value)
+        survey.process(f"N/{PORTAL}/s{n}/1/ProductName", value)
     assert len(survey._texts) <= MAX_TEXTS
     assert all(survey._texts.values())
 
@@ -142,10 +142,10 @@ def test_the_end_is_marked_by_the_requested_echo() -> None:
     """Another client's republish does not end it; one without an echo, as of old firmware, does."""
     survey = Survey(PORTAL, "mine")
     end = f"N/{PORTAL}/full_publish_completed"
-    survey.see(end, b'{"full-publish-completed-echo":"theirs","value":1}')
+    survey.process(end, b'{"full-publish-completed-echo":"theirs","value":1}')
     assert not survey.complete
-    survey.see(end, b'{"full-publish-completed-echo":"mine","value":1}')
+    survey.process(end, b'{"full-publish-completed-echo":"mine","value":1}')
     assert survey.complete
     old = Survey(PORTAL, "mine")
-    old.see(end, b'{"value":1795350075}')
+    old.process(end, b'{"value":1795350075}')
     assert old.complete

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from bat2influx.commands.pair import command, placing
-from bat2influx.commands.pair.command import Wish, chosen, machine_id, pair, password_of
+from bat2influx.commands.pair.command import Arguments, chosen, machine_id, pair, password_of
 from bat2influx.commands.pair.conversation import Target
 from bat2influx.config import paths
 from bat2influx.config.settings import Battery, ConfigError, load
@@ -57,9 +57,9 @@ def config(tmp_path: Path) -> Path:
     return tmp_path / "etc/bat2influx/bat2influx.ini"
 
 
-def run(config: Path, host: str | None = None, **wish: bool) -> int:
+def run(config: Path, host: str | None = None, **arguments: bool) -> int:
     """Run the command with a file."""
-    return pair(Wish(host, config, **wish), lambda: load(config), {})
+    return pair(Arguments(host, config, **arguments), lambda: load(config), {})
 
 
 def written(config: Path, text: str) -> Path:

@@ -218,7 +218,7 @@ def test_a_device_that_does_not_answer_for_a_while_is_waited_for(house: House) -
             "connection refused by venus.local port 443, which pairing needs",
         ),
         (mqtt_errors.no_tls(HOST, 443, CONFIG), "port 443 does not use HTTPS"),
-        (mqtt_errors.says_nothing(HOST, 443), "port 443 does not use HTTPS"),
+        (mqtt_errors.no_answer(HOST, 443), "port 443 does not use HTTPS"),
         (mqtt_errors.unreachable(HOST, 443, "no route"), "check that the device is on"),
     ],
 )

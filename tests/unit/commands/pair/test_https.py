@@ -15,7 +15,7 @@ from bat2influx.commands.pair.https import (
     UnansweredError,
     post,
 )
-from bat2influx.influx.exchange import LONGEST_LINE, MOST_BODY
+from bat2influx.influx.exchange import LONGEST_LINE, MAX_BODY
 from tests.standins.network.certificates import Certificate, device_certificate
 from tests.standins.network.mqtt_peers import Peer
 from tests.standins.network.tls_peers import TlsServer
@@ -117,7 +117,7 @@ def test_invalid_http_differs_from_no_answer(
         (b"HTTP/1.1 200 OK\r\nContent-Le", "it closed the connection"),
         (b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{", "in the middle of its answer"),
         (
-            b"HTTP/1.1 200 OK\r\nContent-Length: 999999\r\n\r\n" + b"x" * (MOST_BODY + 9),
+            b"HTTP/1.1 200 OK\r\nContent-Length: 999999\r\n\r\n" + b"x" * (MAX_BODY + 9),
             "in the middle of its answer",
         ),
     ],

@@ -21,7 +21,7 @@ CELLS = [
         Stage.CHOOSING,
         Event.PAIRING_MODE,
         Stage.ASKING,
-        (Action.SAY_WHAT_TO_PRESS, Action.ASK),
+        (Action.SHOW_INSTRUCTIONS, Action.ASK),
     ),
     (Stage.CHOOSING, Event.PASSWORD, Stage.ASKING_ONCE, (Action.ASK,)),
     (Stage.CHOOSING, Event.NO_PASSWORD, *FAILED),

@@ -60,7 +60,7 @@ def test_two_minutes_without_a_token_say_why() -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        (texts.what_to_press(HOST), "Switch on the pairing mode of venus.local now"),
+        (texts.pairing_instructions(HOST), "Switch on the pairing mode of venus.local now"),
         (texts.no_http(HOST, 443), "port 443 does not use HTTPS"),
         (
             texts.closed(HOST, 443),

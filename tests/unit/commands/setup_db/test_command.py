@@ -14,7 +14,7 @@ from bat2influx.commands.setup_db.command import STATEMENT_DEADLINE, register, s
 from bat2influx.commands.setup_db.downsampling import Retention
 from bat2influx.commands.setup_db.other_databases import elsewhere
 from bat2influx.commands.setup_db.statements import (
-    MOST_ANSWER,
+    MAX_ANSWER,
     StatementRunner,
     UnansweredError,
 )
@@ -45,7 +45,7 @@ class Database:
         monkeypatch.setattr(command, "setup_db", self._setup_db)
 
     def _client(self, influx: Influx, config: str, deadline: float, mask: Mask, most: int) -> Any:
-        assert (deadline, most) == (STATEMENT_DEADLINE, MOST_ANSWER)
+        assert (deadline, most) == (STATEMENT_DEADLINE, MAX_ANSWER)
         self.masks.append(mask)
         self.logins.append((influx.user, influx.password, influx.token))
         client = Answers()

@@ -9,7 +9,7 @@ from bat2influx.commands.setup_db.downsampling import (
     as_stored,
     columns,
     last_alone,
-    told_apart,
+    named_by_instance,
 )
 from bat2influx.config.settings import Battery, Settings, load
 from bat2influx.device.plan import Plan
@@ -95,7 +95,7 @@ def test_where_one_kind_alone_is_told_apart_by_name_the_others_keep_theirs(tmp_p
     """The nine among them; a preset that names its instance is known before it is stored."""
     text = "instances = tag, battery/name\npresets = solar, battery/512\nState = vebus/State\n"
     battery = _battery(tmp_path, text)
-    assert told_apart(battery) == ()
+    assert named_by_instance(battery) == ()
     names = {field.name for field in as_stored(battery, ["State_275", "BatterySoc_513"])}
     assert {"State", "SolarPower", "BatterySoc_512"} < names
     assert not {"State_275", "BatterySoc", "BatterySoc_513"} & names
@@ -108,7 +108,7 @@ def test_where_one_kind_alone_is_told_apart_by_name_the_others_keep_theirs(tmp_p
 def test_otherwise_a_name_is_that_of_the_file(tmp_path: Path, instances: str) -> None:
     """Whatever is stored besides."""
     battery = _battery(tmp_path, f"instances = {instances}\nState = vebus/State\n")
-    assert told_apart(battery) == ()
+    assert named_by_instance(battery) == ()
     assert as_stored(battery, ["State_275"]) == battery.fields
 
 

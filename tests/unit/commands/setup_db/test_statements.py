@@ -15,7 +15,7 @@ from bat2influx.commands.setup_db.downsampling import (
     continuous_query,
 )
 from bat2influx.commands.setup_db.rows import OddAnswerError
-from bat2influx.commands.setup_db.statements import MOST_ANSWER, StatementRunner, UnansweredError
+from bat2influx.commands.setup_db.statements import MAX_ANSWER, StatementRunner, UnansweredError
 from bat2influx.influx import errors as influx_errors
 from bat2influx.influx.diagnosis import Diagnosis
 from bat2influx.influx.dialects import Dialect, Server
@@ -160,4 +160,4 @@ def test_the_queries_of_all_presets_are_read_whole() -> None:
         continuous_query(grain, run, source, made)[1] for grain in GRAINS for run in grain.runs
     ]
     size = sum(len(each.text) for each in queries)
-    assert 64 * 1024 < size < MOST_ANSWER / 4
+    assert 64 * 1024 < size < MAX_ANSWER / 4

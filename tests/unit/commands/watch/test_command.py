@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from bat2influx.commands.watch import command
-from bat2influx.commands.watch.command import SAID, _Known, _Said, register, watch
+from bat2influx.commands.watch.command import LOG_LINES, LogCapture, _Known, register, watch
 from bat2influx.commands.watch.model import Level
 from bat2influx.config.settings import Settings
 from bat2influx.device.remembered import DeviceRecord, RememberedDevices
@@ -28,23 +28,23 @@ SETTINGS = Settings(Path("/home/me/x.ini"), (battery(),), DEFAULTS, 10**8)
 
 def test_the_latest_of_the_log_is_kept() -> None:
     """Printable, with its time, and a warning as a note."""
-    said = _Said()
+    log_entries = LogCapture()
     for number, level in enumerate((logging.INFO, logging.INFO, logging.WARNING)):
         record = {"msg": f"event\n{number}", "levelno": level, "created": 0.0}
-        said.emit(logging.makeLogRecord(record))
-    assert len(said.latest) == SAID
-    assert [(fact.text, fact.level) for fact in said.latest] == [
-        ("event 1", Level.WELL),
+        log_entries.emit(logging.makeLogRecord(record))
+    assert len(log_entries.latest) == LOG_LINES
+    assert [(fact.text, fact.level) for fact in log_entries.latest] == [
+        ("event 1", Level.OK),
         ("event 2", Level.NOTE),
     ]
-    assert {fact.label[-3:] for fact in said.latest} == {":00"}
+    assert {fact.label[-3:] for fact in log_entries.latest} == {":00"}
 
 
 def test_an_invalid_log_entry_is_ignored() -> None:
     """As in logging itself."""
-    said = _Said()
-    said.emit(logging.makeLogRecord({"msg": "%d", "args": ("x",), "levelno": 20}))
-    assert not said.latest
+    log_entries = LogCapture()
+    log_entries.emit(logging.makeLogRecord({"msg": "%d", "args": ("x",), "levelno": 20}))
+    assert not log_entries.latest
 
 
 @pytest.fixture
@@ -60,7 +60,7 @@ def test_without_a_terminal_the_log_goes_to_stderr(
     log: logging.Logger, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Except troubles, which have separate lines."""
-    _Said().hand_on()
+    LogCapture().forward()
     logging.getLogger("bat2influx.device").info("reading %s", "venus.local")
     log.warning("cannot reach it", extra={"COUNT": "1"})
     log.debug("nothing for people")
@@ -71,10 +71,10 @@ def test_in_a_terminal_the_log_is_collected(
     log: logging.Logger, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Nothing else writes to it."""
-    said = _Said()
-    said.collect()
+    log_entries = LogCapture()
+    log_entries.collect()
     log.warning("reading")
-    assert [fact.text for fact in said.latest] == ["reading"]
+    assert [fact.text for fact in log_entries.latest] == ["reading"]
     assert capsys.readouterr() == ("", "")
 
 
@@ -112,11 +112,11 @@ class Shown:
             monkeypatch.setattr(command, name, self._face(name))
         monkeypatch.setattr(command, "is_fit", lambda _: fit)
         monkeypatch.setattr(command, "Watch", self._watch)
-        monkeypatch.setattr(command, "unseen_secrets", self._unseen)
+        monkeypatch.setattr(command, "unreadable_secrets", self._unseen)
         monkeypatch.setattr(command, "become_owner", self._become)
-        for name in ("collect", "hand_on"):
+        for name in ("collect", "forward"):
             note = self._note(name)
-            monkeypatch.setattr(_Said, name, lambda _, note=note: note())
+            monkeypatch.setattr(LogCapture, name, lambda _, note=note: note())
 
     def _note(self, what: str) -> Callable[[], None]:
         return lambda: self.done.append(what)
@@ -156,7 +156,7 @@ class Shown:
 
 
 @pytest.mark.parametrize(
-    ("fit", "name", "log"), [(True, "Screen", "collect"), (False, "Lines", "hand_on")]
+    ("fit", "name", "log"), [(True, "Screen", "collect"), (False, "Lines", "forward")]
 )
 def test_a_terminal_has_a_screen_and_a_pipe_has_lines(
     monkeypatch: pytest.MonkeyPatch, fit: bool, name: str, log: str
@@ -200,7 +200,7 @@ def run(config: Path, *arguments: str) -> int:
 
 
 @pytest.mark.parametrize(
-    ("serial", "arguments", "code", "said"),
+    ("serial", "arguments", "code", "log_entries"),
     [
         ("", [], 7, ""),
         ("*", [P], 7, ""),
@@ -217,7 +217,7 @@ def test_of_a_fleet_one_device_is_watched(
     serial: str,
     arguments: list[str],
     code: int,
-    said: str,
+    log_entries: str,
 ) -> None:
     """It is named on the command line, and only there; an invalid file is reported."""
     seen: list[Settings] = []
@@ -226,7 +226,7 @@ def test_of_a_fleet_one_device_is_watched(
     ini.write_text(f"[Battery]\naddress = venus.local\nserial = {serial}\nmode = notify\n")
     assert run(ini, *arguments) == code
     start = f"{ini}, " if code == EX_CONFIG else ""
-    assert capsys.readouterr().err.startswith(f"{start}{said}")
+    assert capsys.readouterr().err.startswith(f"{start}{log_entries}")
     assert [each.batteries[0].serial for each in seen] == (
         ["".join(arguments)] if code == 7 else []
     )

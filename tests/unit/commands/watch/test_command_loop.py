@@ -13,7 +13,7 @@ import pytest
 
 from bat2influx.clock import Now
 from bat2influx.commands.watch import command
-from bat2influx.commands.watch.command import LAG, Watch, _Said
+from bat2influx.commands.watch.command import LAG, LogCapture, Watch
 from bat2influx.commands.watch.model import Fact, Level, View
 from bat2influx.config.settings import Battery, Settings
 from bat2influx.failure import Trouble
@@ -98,7 +98,7 @@ class Face:
         self.ended = not self.acts
         return 0.0
 
-    def news(self, _: float) -> None:
+    def notify_change(self, _: float) -> None:
         """There is something new."""
         self.seen.append("news")
 
@@ -122,12 +122,12 @@ class Parts:
     def __init__(self, monkeypatch: pytest.MonkeyPatch, settings: Settings = SETTINGS) -> None:
         self.database, self.disk = Asking(WELL), Asking(EMPTY)
         self.devices: list[Any] = []
-        self.said = _Said()
+        self.log_entries = LogCapture()
         monkeypatch.setattr(command, "Device", self._device)
         monkeypatch.setattr(command, "ask_database", self._asking_database)
         monkeypatch.setattr(command, "ask_disk", self._asking_disk)
         hints = ["not seen: a password"]
-        self.watching = Watch(settings, {"STATE_DIRECTORY": "/state"}, self.said, hints)
+        self.watching = Watch(settings, {"STATE_DIRECTORY": "/state"}, self.log_entries, hints)
 
     def _device(self, own: Battery, **options: Any) -> Stepped:
         self.devices.append(Stepped(own, **options))
@@ -206,7 +206,7 @@ def test_the_output_gets_news(parts: Parts) -> None:
         parts.database.answer = DOWN
 
     def state() -> None:
-        device.becomes = State.SILENT
+        device.becomes = State.NOT_RESPONDING
 
     for act in (message, answer, state):
         face = Face(lambda: None, act)
@@ -268,7 +268,7 @@ def test_all_parts_are_shown(parts: Parts) -> None:
     assert part.facts[0].label == "device"
     assert part.facts[0].text.startswith(f"{P} at venus.local:1883: ")
     assert [(row.name, row.value) for row in part.rows] == [("Voltage", None), ("Soc", None)]
-    assert (view.column, view.said) == (3.0, ())
+    assert (view.column, view.log_entries) == (3.0, ())
 
 
 def test_new_values_are_shown(parts: Parts) -> None:
@@ -305,12 +305,12 @@ def test_a_problem_is_not_shown_twice(
     """Neither from the log nor in the daemon's status; their other parts are shown."""
     parts.database.answer = DOWN
     for text in (f"{DOWN.text}; values are kept", "reading venus.local"):
-        parts.said.emit(logging.makeLogRecord({"msg": text, "levelno": logging.WARNING}))
+        parts.log_entries.emit(logging.makeLogRecord({"msg": text, "levelno": logging.WARNING}))
     monkeypatch.setattr(command.health, "read_health", lambda _: None)
     asked: list[Sequence[str]] = []
     monkeypatch.setattr(
         command, "ask_daemon", lambda _, shown: asked.append(shown) or Fact("daemon", "well")
     )
     view = parts.view()
-    assert [fact.text for fact in view.said] == ["reading venus.local"]
+    assert [fact.text for fact in view.log_entries] == ["reading venus.local"]
     assert asked == [[DOWN.text, "Voltage "]]

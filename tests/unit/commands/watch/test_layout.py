@@ -47,9 +47,11 @@ def row(
     )
 
 
-def view(*rows: FieldRow, facts: tuple[Fact, ...] = FACTS, said: tuple[Fact, ...] = ()) -> View:
+def view(
+    *rows: FieldRow, facts: tuple[Fact, ...] = FACTS, log_entries: tuple[Fact, ...] = ()
+) -> View:
     """Return what is shown of one device."""
-    return View(WHEN, NOW, 3.0, facts, (Part("", (DEVICE,), rows),), said)
+    return View(WHEN, NOW, 3.0, facts, (Part("", (DEVICE,), rows),), log_entries)
 
 
 def text(line: StyledLine) -> str:
@@ -148,9 +150,11 @@ def test_several_devices_stand_below_each_other() -> None:
 
 def test_the_latest_log_entries_are_at_the_end() -> None:
     """If there is room beside the values."""
-    said = (Fact("14:03:01", "reading venus.local every 1 s"),)
-    assert texts(view(*NINE, said=said))[-1] == "14:03:01 reading venus.local every 1 s"
-    assert "reading" not in "".join(texts(view(*NINE, said=said), 80, 8))
+    log_entries = (Fact("14:03:01", "reading venus.local every 1 s"),)
+    assert (
+        texts(view(*NINE, log_entries=log_entries))[-1] == "14:03:01 reading venus.local every 1 s"
+    )
+    assert "reading" not in "".join(texts(view(*NINE, log_entries=log_entries), 80, 8))
 
 
 def test_a_terminal_without_utf8_has_ascii() -> None:
@@ -197,8 +201,8 @@ def test_no_line_is_longer_than_the_terminal_is_wide(
     """Nor are there more of them than it is high, whatever is shown, and all is printable."""
     part = Part("", (DEVICE,), tuple(rows))
     parts = (part, replace(part, name="boat")) if several else (part,)
-    said = (Fact("14:03:01", TROUBLE, Level.NOTE),)
-    shown = replace(view(facts=DOWN, said=said), parts=parts)
+    log_entries = (Fact("14:03:01", TROUBLE, Level.NOTE),)
+    shown = replace(view(facts=DOWN, log_entries=log_entries), parts=parts)
     lines = texts(shown, width, height, first=first, glyphs=glyphs)
     assert len(lines) <= height
     for line in lines:

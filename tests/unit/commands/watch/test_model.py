@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from bat2influx.commands.watch.model import (
     COLUMNS,
-    MOST_GRAPHS,
+    MAX_GRAPHS,
     History,
     Values,
     column_of,
@@ -191,7 +191,7 @@ def test_a_column_has_a_value_of_each_device() -> None:
 
 def test_so_many_values_have_a_graph_and_the_others_their_latest_one() -> None:
     """A device may have a thousand services, each with a row."""
-    values, labels = Values(BATTERY), [f"Soc/{number}" for number in range(MOST_GRAPHS + 1)]
+    values, labels = Values(BATTERY), [f"Soc/{number}" for number in range(MAX_GRAPHS + 1)]
     for now in (0.0, 3.0):
         values.take([reading("Soc", now, n) for n in range(len(labels))], labels, now)
     rows = values.rows(labels, {}, 3.0, answers=True)
@@ -204,10 +204,10 @@ def test_so_many_values_have_a_graph_and_the_others_their_latest_one() -> None:
 def test_fields_that_a_device_no_longer_has_are_forgotten() -> None:
     """If there are many: alternating instances would be kept for ever, each with a row."""
     values = Values(BATTERY)
-    for turn in range(5 * MOST_GRAPHS):
+    for turn in range(5 * MAX_GRAPHS):
         label = f"Soc/{turn}"
         values.take([reading("Soc", float(turn), turn)], [label], float(turn))
         values.rows([label], {}, float(turn), answers=True)
-        assert len(values._histories) <= MOST_GRAPHS + 1
-        assert len(values._fields) <= MOST_GRAPHS + 1
+        assert len(values._histories) <= MAX_GRAPHS + 1
+        assert len(values._fields) <= MAX_GRAPHS + 1
     assert shown(values, [label], float(turn))[label][0] == float(turn)

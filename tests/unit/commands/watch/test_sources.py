@@ -47,7 +47,7 @@ def test_the_database_has_the_daemons_messages() -> None:
     assert fact == Fact("database", "InfluxDB 1.6.7 at x:8086, 'battery', answers")
     fact = database(Probe(None, True, SERVER), "x:8086", "battery")
     missing = "'battery' does not exist yet, it is created with the first write"
-    assert fact == Fact("database", f"InfluxDB 1.6.7 at x:8086 answers; {missing}", Level.WELL)
+    assert fact == Fact("database", f"InfluxDB 1.6.7 at x:8086 answers; {missing}", Level.OK)
     fact = database(Probe(DOWN, False, Server()), "x:8086", "battery")
     assert fact == Fact("database", DOWN.what, Level.WRONG, "database")
 
@@ -56,7 +56,7 @@ def test_values_queued_for_long_are_a_note() -> None:
     """A short queue is normal."""
     now = 100 * NS
     assert disk(Summary(0, 0, 0, None), now) == Fact("on disk", "nothing queued")
-    assert disk(Summary(1, 0, 9, now - 2 * NS), now).level is Level.WELL
+    assert disk(Summary(1, 0, 9, now - 2 * NS), now).level is Level.OK
     fact = disk(Summary(620, 3, 9, now - 62 * NS), now)
     text = "620 values queued, the oldest from 62 s ago; 3 values rejected"
     assert (fact.text, fact.level) == (text, Level.NOTE)
@@ -95,13 +95,13 @@ TWO_WAIT = "2 values queued"
 @pytest.mark.parametrize(
     ("found", "text", "level"),
     [
-        (Summary(1, 0, 9, None), "1 value queued", Level.WELL),
+        (Summary(1, 0, 9, None), "1 value queued", Level.OK),
         (
             *(
                 Summary(2, 0, 9, 100 * NS),
                 "2 values queued, the oldest from 10 s ago",
             ),
-            Level.WELL,
+            Level.OK,
         ),
         (
             *(
@@ -236,7 +236,7 @@ def test_the_time_limit_for_the_database_is_that_of_the_daemon(
     monkeypatch.setattr(sources, "PeriodicCheck", Once)
     deadlines: list[float] = []
     probes = deque([Probe(DOWN, False, Server()), Probe(None, False, SERVER)])
-    writer = SimpleNamespace(where="x:8086", probe=probes.popleft, cut=lambda: None)
+    writer = SimpleNamespace(where="x:8086", probe=probes.popleft, abort=lambda: None)
 
     def made(influx: object, config: str, *, deadline: float) -> SimpleNamespace:
         assert (influx, config) == (DEFAULTS, "/x.ini")
@@ -250,7 +250,7 @@ def test_the_time_limit_for_the_database_is_that_of_the_daemon(
     assert deadlines == [8.0, 4.0]
     assert (check.first, check.cut, check.wake) == (
         Fact("database", "asking x:8086"),
-        writer.cut,
+        writer.abort,
         print,
     )
     assert check.ask().text == DOWN.what

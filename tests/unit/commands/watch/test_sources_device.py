@@ -29,7 +29,7 @@ class HandDevice:
         self.trouble: Trouble | None = None
         self.readings: list[Reading] = []
 
-    def take_readings(self) -> list[Reading]:
+    def pop_readings(self) -> list[Reading]:
         """Return the readings since the last call."""
         taken, self.readings = self.readings, []
         return taken
@@ -59,7 +59,7 @@ WHO = f"{P} at venus.local:1883"
         (State.CONNECTING, False, "poll", "connecting"),
         (State.LOGIN, False, "notify", "login"),
         (State.DISCOVERING, True, "notify", "connected, discovering"),
-        (State.SILENT, True, "poll", "connected, not responding"),
+        (State.NOT_RESPONDING, True, "poll", "connected, not responding"),
     ],
 )
 def test_a_device_has_its_state(state: State, connected: bool, mode: str, how: str) -> None:
@@ -92,7 +92,7 @@ def test_a_device_has_its_address_and_portal_id(
 def test_a_trouble_of_a_device_is_a_separate_fact() -> None:
     """With the daemon's message, printable."""
     device, shown = watched()
-    device.trouble = Trouble("silent", "device x\nis silent", meanwhile="asking")
+    device.trouble = Trouble("silent", "device x\nis silent", effect="asking")
     assert facts(shown, 0.0)[1:] == [Fact("device", "device x is silent", Level.WRONG, "silent")]
 
 
@@ -105,14 +105,14 @@ def test_a_device_that_does_not_respond_is_shown(changes: dict[str, Any], late: 
     device, shown = watched(**changes)
     shown.take(100.0)
     shown.take(100.0 + late)
-    assert [fact.level for fact in facts(shown, 100.0 + late)] == [Level.WELL]
+    assert [fact.level for fact in facts(shown, 100.0 + late)] == [Level.OK]
     (fact,) = facts(shown, 100.5 + late)
     assert (fact.level, fact.cause) == (Level.WRONG, "silence")
     text = facts(shown, 100.0 + late)[0].text
     assert fact.text == f"{text}, but no message for {0.5 + late:.0f} s"
     device.messages += 1
     shown.take(101.0 + late)
-    assert [each.level for each in facts(shown, 101.0 + late)] == [Level.WELL]
+    assert [each.level for each in facts(shown, 101.0 + late)] == [Level.OK]
 
 
 def test_a_device_that_is_not_polled_is_not_late() -> None:
@@ -121,10 +121,10 @@ def test_a_device_that_is_not_polled_is_not_late() -> None:
     shown.take(0.0)
     device.state = State.WAITING
     shown.take(50.0)
-    assert [fact.level for fact in facts(shown, 60.0)] == [Level.WELL]
+    assert [fact.level for fact in facts(shown, 60.0)] == [Level.OK]
     device.state = State.POLLING
     shown.take(100.0)
-    assert [fact.level for fact in facts(shown, 105.0)] == [Level.WELL]
+    assert [fact.level for fact in facts(shown, 105.0)] == [Level.OK]
     assert [fact.level for fact in facts(shown, 105.5)] == [Level.WRONG]
 
 
@@ -144,7 +144,7 @@ def test_values_of_a_device_are_its_rows() -> None:
     assert (soc.name, soc.value, soc.instead) == ("Soc", None, "null")
     device.without_value = {}
     assert [row.stale for row in shown.part(20.0).rows] == [True, False]
-    device.state = State.SILENT
+    device.state = State.NOT_RESPONDING
     assert [row.stale for row in shown.part(20.0).rows] == [True, True]
 
 
@@ -152,7 +152,7 @@ def test_values_of_a_device_are_its_rows() -> None:
 def test_the_beginnings_of_a_device_in_the_daemons_status(name: str, site: str) -> None:
     """Its first label, and its trouble without what the daemon does until then."""
     device, shown = watched(name=name)
-    device.trouble = Trouble("silent", "it is\nsilent", meanwhile="asking")
+    device.trouble = Trouble("silent", "it is\nsilent", effect="asking")
     assert [*shown.beginnings()] == [f"{site}Voltage ", f"{site}it is silent"]
     device.trouble, device.labels = None, []
     assert [*shown.beginnings()] == []

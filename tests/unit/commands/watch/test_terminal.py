@@ -108,19 +108,19 @@ def test_the_first_drawing_is_at_once(screen: Screen) -> None:
 def test_messages_that_arrive_together_are_drawn_together(screen: Screen) -> None:
     """A moment after the first of them, and at most four times a second."""
     screen.show(view(*ROWS[:1]))
-    screen.news(NOW + 1.0)
-    screen.news(NOW + 1.04)
+    screen.notify_change(NOW + 1.0)
+    screen.notify_change(NOW + 1.04)
     assert not screen.due(NOW + 1.0)
     assert screen.timeout(NOW + 1.0) == pytest.approx(TOGETHER)
     assert screen.due(NOW + 1.0 + TOGETHER)
-    screen.news(NOW + 0.01)
+    screen.notify_change(NOW + 0.01)
     assert screen.timeout(NOW + 1.0) == pytest.approx(TOGETHER)
 
 
 def test_drawings_keep_their_distance(screen: Screen) -> None:
     """Something new right after a drawing waits for the next frame."""
     screen.show(view(*ROWS[:1]))
-    screen.news(NOW + 0.01)
+    screen.notify_change(NOW + 0.01)
     assert screen.timeout(NOW + 0.01) == pytest.approx(FRAME - 0.01)
     assert not screen.due(NOW + FRAME - 0.001)
     assert screen.due(NOW + FRAME)
@@ -129,7 +129,7 @@ def test_drawings_keep_their_distance(screen: Screen) -> None:
 def test_without_news_ages_increase(screen: Screen) -> None:
     """Every second, in the middle between two values."""
     screen.show(view(*ROWS[:1]))
-    screen.news(NOW)
+    screen.notify_change(NOW)
     screen.show(view(*ROWS[:1]))
     assert not screen.due(NOW + 0.4)
     assert screen.timeout(NOW + 0.4) == pytest.approx(0.1)

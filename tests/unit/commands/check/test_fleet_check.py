@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from bat2influx.commands.check import fleet_look
-from bat2influx.commands.check.fleet_look import BEAT_WITHIN, OTHERS_WITHIN, fleet_portals
+from bat2influx.commands.check import fleet_check
+from bat2influx.commands.check.fleet_check import HEARTBEAT_WITHIN, OTHERS_WITHIN, fleet_portals
 from bat2influx.fleet.plan import FleetPlan
 from bat2influx.mqtt import errors as mqtt_errors
 from bat2influx.mqtt.connector import Endpoint
@@ -28,7 +28,7 @@ def test_without_a_sign_of_life_all_that_are_listed_are_found() -> None:
     """In the order of their portal ids, after the time of a heartbeat."""
     broker = HandBroker(HandDevice(B), HandDevice(A))
     assert look(broker) == [A, B]
-    assert broker.now == START + BEAT_WITHIN + OTHERS_WITHIN
+    assert broker.now == START + HEARTBEAT_WITHIN + OTHERS_WITHIN
     assert broker.subscribed == [*FleetPlan.signs]
 
 
@@ -53,7 +53,7 @@ def test_the_number_of_devices_is_bounded(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """As many are found as a daemon reads."""
-    monkeypatch.setattr(fleet_look, "MOST_DEVICES", 2)
+    monkeypatch.setattr(fleet_check, "MAX_DEVICES", 2)
     broker = HandBroker(HandDevice(C), HandDevice(B), HandDevice(A))
     assert len(look(broker)) == 2
 
@@ -72,7 +72,7 @@ def test_an_empty_message_is_no_device(topic: str, payload: bytes, retain: bool)
     broker = HandBroker(HandDevice(A))
     broker.at(1.0, topic, payload, retain=retain)
     assert look(broker) == [A]
-    assert broker.now == START + BEAT_WITHIN + OTHERS_WITHIN
+    assert broker.now == START + HEARTBEAT_WITHIN + OTHERS_WITHIN
 
 
 def test_without_devices_the_list_is_empty() -> None:

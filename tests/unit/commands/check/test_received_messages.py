@@ -4,31 +4,32 @@ from __future__ import annotations
 
 import pytest
 
-from bat2influx.commands.check.overheard import Overheard
+from bat2influx.commands.check.received_messages import ReceivedMessages
 from bat2influx.mqtt.connection import Message
 
 P = "c0619ab1c2d3"
 
 
-def overheard(*leaves: str, retain: bool = False, portal: str = P) -> Overheard:
+def messages(*leaves: str, retain: bool = False, portal: str = P) -> ReceivedMessages:
     """Return the result of these messages."""
-    made = Overheard(P)
+    made = ReceivedMessages(P)
     for leaf in leaves:
-        made.see(Message(f"N/{portal}/{leaf}", b'{"value":1}', retain, 0))
+        made.process(Message(f"N/{portal}/{leaf}", b'{"value":1}', retain, 0))
     return made
 
 
 @pytest.mark.parametrize(
-    ("retain", "portal", "speaks"), [(False, P, True), (True, P, False), (False, "another", False)]
+    ("retain", "portal", "responds"),
+    [(False, P, True), (True, P, False), (False, "another", False)],
 )
-def test_retained_messages_are_no_sign_of_life(retain: bool, portal: str, speaks: bool) -> None:
+def test_retained_messages_are_no_sign_of_life(retain: bool, portal: str, responds: bool) -> None:
     """Nor are those of another device."""
-    assert overheard("heartbeat", retain=retain, portal=portal).speaks is speaks
+    assert messages("heartbeat", retain=retain, portal=portal).responds is responds
 
 
 def test_the_least_delayed_heartbeat_shows_the_time() -> None:
     """A retained one, and one of another device, do not."""
-    made = Overheard(P)
+    made = ReceivedMessages(P)
     assert made.shown is None
     for portal, shown, retain in (
         (P, 3, False),
@@ -38,16 +39,16 @@ def test_the_least_delayed_heartbeat_shows_the_time() -> None:
         (P, 25 - 1_780_000_000, False),
     ):
         payload = b'{"value":%d}' % (1_780_000_000 + shown)
-        made.see(Message(f"N/{portal}/heartbeat", payload, retain, 10**9))
+        made.process(Message(f"N/{portal}/heartbeat", payload, retain, 10**9))
     assert made.shown == 1_780_000_002_500_000_000
 
 
 @pytest.mark.parametrize("retain", [False, True])
 def test_services_exist_by_their_product(retain: bool) -> None:
     """Retained values count; housekeeping does not, nor does a value alone."""
-    made = overheard(
+    made = messages(
         "solarcharger/288/ProductId", "battery/512/Soc", "settings/0/ProductId", retain=retain
     )
     assert made.places == (("solarcharger", 288),)
-    made.see(Message(f"N/{P}/solarcharger/288/ProductId", b"", False, 0))
+    made.process(Message(f"N/{P}/solarcharger/288/ProductId", b"", False, 0))
     assert made.places == ()

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from bat2influx.delivery import disk_format, disk_look, disk_rows
+from bat2influx.delivery import disk_check, disk_format, disk_rows
+from bat2influx.delivery.disk_check import check_file
 from bat2influx.delivery.disk_errors import DamagedError
 from bat2influx.delivery.disk_format import NewerError
-from bat2influx.delivery.disk_look import look_at
-from bat2influx.delivery.disk_rows import WAITING
+from bat2influx.delivery.disk_rows import QUEUED
 from tests.support import disk
 from tests.unit.delivery.test_disk_queue import lines
 
@@ -29,11 +29,11 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "state" / "spool.sqlite"
 
 
-def opened(path: Path, patience: float) -> sqlite3.Connection:
+def opened(path: Path, lock_timeout: float) -> sqlite3.Connection:
     """Check the file, and open it."""
-    for _ in look_at(path):
+    for _ in check_file(path):
         pass
-    return disk_format.connect(path, patience)
+    return disk_format.connect(path, lock_timeout)
 
 
 @pytest.mark.parametrize(
@@ -92,7 +92,7 @@ def test_a_wal_that_sqlite_would_cut_off_is_damage(path: Path) -> None:
     assert len(wal.read_bytes()) == len(before)
     wal.write_bytes(before[:-3000])
     with closing(opened(copy, 0.0)) as db:
-        assert [row.number for row in disk_rows.rows(db, WAITING)] == [1, 2, 3, 4, 5]
+        assert [row.number for row in disk_rows.rows(db, QUEUED)] == [1, 2, 3, 4, 5]
 
 
 def test_found_a_large_wal_was_left_to_sqlite(path: Path) -> None:
@@ -108,7 +108,7 @@ def test_found_a_large_wal_was_left_to_sqlite(path: Path) -> None:
     with wal.open("r+b") as file:
         file.seek(16 * 1024 * 1024)
         file.write(b"x" * 512)
-    steps = look_at(copy / path.name)
+    steps = check_file(copy / path.name)
     count = 0
     with pytest.raises(DamagedError, match="a part of its WAL"):
         for _ in steps:
@@ -118,7 +118,7 @@ def test_found_a_large_wal_was_left_to_sqlite(path: Path) -> None:
 
 def test_an_aborted_check_leaves_no_file_open(path: Path) -> None:
     """Closing a file later would release SQLite's locks."""
-    steps = look_at(in_wal(path))
+    steps = check_file(in_wal(path))
     before = len([*OPEN_FILES.iterdir()])
     next(steps)
     assert len([*OPEN_FILES.iterdir()]) == before + 1
@@ -134,7 +134,7 @@ def test_an_unreadable_sector_is_damage(path: Path, monkeypatch: pytest.MonkeyPa
         def fail(_: Path, code: int = code) -> bytes:
             raise OSError(code, os.strerror(code))
 
-        monkeypatch.setattr(disk_look, "first_page", fail)
+        monkeypatch.setattr(disk_check, "first_page", fail)
         with pytest.raises(expected):
             opened(path, 0.0)
 
@@ -149,7 +149,7 @@ def test_a_newer_format_is_detected_before_sqlite_opens_it(path: Path) -> None:
         db.execute("PRAGMA user_version = 7")
         disk.copy_as_after_a_power_cut(path.parent, copy)
     with pytest.raises(NewerError) as raised:
-        [*look_at(copy / path.name)]
+        [*check_file(copy / path.name)]
     assert raised.value.version == 7
 
 

@@ -2,16 +2,16 @@
 
 What is probed before a connection is used, if no TLS is configured:
 
-    look   what is known of the port            a password is sent
+    probe  what is known of the port            a password is sent
     NONE   it has answered in MQTT, or there is no password
     TLS    it may have changed                  unless the probe for TLS times out
-    PROOF  nothing, and there is a password     if it answers unencrypted MQTT
+    MQTT   nothing, and there is a password     if it answers unencrypted MQTT
 
-    event                              NONE    TLS     PROOF
+    event                              NONE    TLS     MQTT
     it has answered in MQTT            NONE    NONE    NONE
     a connection will be used          NONE    TLS     NONE
-    an open connection has ended       TLS *   TLS     PROOF
-    it closed at the login, no answer  TLS     TLS     PROOF      * with a password
+    an open connection has ended       TLS *   TLS     MQTT
+    it closed at the login, no answer  TLS     TLS     MQTT       * with a password
 
 A port that closes the connection at the first bytes of TLS, or does not answer, may be a broker
 without TLS, or a slow or overloaded one with TLS. A port that answers a CONNECT without a login
@@ -34,45 +34,45 @@ _CONNACK = bytes([CONNACK << 4])  # its first byte
 _DISCONNECT = b"\xe0\x00"
 
 
-class Look(Enum):
+class Probe(Enum):
     """What is probed before a connection is used."""
 
     NONE = "nothing"
     TLS = "whether the port uses TLS"
-    PROOF = "whether it uses TLS, or else unencrypted MQTT"
+    MQTT = "whether it uses TLS, or else unencrypted MQTT"
 
 
-class ClearPort:
-    """What is known of a port; `look` is what to probe before the next connection is used."""
+class PortProbe:
+    """What is known of a port; `probe` is what to probe before the next connection is used."""
 
     def __init__(self, *, tls: bool, secret: bool) -> None:
         """`tls` is whether TLS is configured, `secret` whether there is a password."""
         self._clear, self._secret = not tls, secret
-        self.look = Look.PROOF if self._clear and secret else Look.NONE
+        self.probe = Probe.MQTT if self._clear and secret else Probe.NONE
 
     def answered(self) -> None:
         """The port has answered in MQTT, maybe with a rejected login."""
-        self.look = Look.NONE
+        self.probe = Probe.NONE
 
-    def reached(self) -> None:
+    def probed(self) -> None:
         """A connection will be used, because the probe has succeeded."""
-        if self.look is Look.PROOF:
-            self.look = Look.NONE
+        if self.probe is Probe.MQTT:
+            self.probe = Probe.NONE
 
     def ended(self) -> None:
         """An open connection has ended: the port may differ after a restart."""
-        if self.look is Look.NONE and self._clear and self._secret:
-            self.look = Look.TLS
+        if self.probe is Probe.NONE and self._clear and self._secret:
+            self.probe = Probe.TLS
 
-    def wordless(self) -> bool:
+    def closed_unanswered(self) -> bool:
         """The port has closed at the login without an answer; return whether to probe TLS next."""
-        if not self._clear or self.look is not Look.NONE:
+        if not self._clear or self.probe is not Probe.NONE:
             return False
-        self.look = Look.TLS
+        self.probe = Probe.TLS
         return True
 
 
-def takes_mqtt(sock: socket.socket, within: float = ANSWER_WITHIN) -> bool:
+def answers_mqtt(sock: socket.socket, within: float = ANSWER_WITHIN) -> bool:
     """Return whether a connected socket gets an answer in MQTT, without TLS, in `within` s.
 
     The socket is closed in any case.

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from bat2influx.delivery import disk_format, disk_rows, disk_wreck
+from bat2influx.delivery import disk_format, disk_recovery, disk_rows
 from bat2influx.delivery.disk_errors import DamagedError
 from bat2influx.delivery.disk_pages import SIZE
+from bat2influx.delivery.disk_recovery import Pages, Rank, RecoveredRows, merged
 from bat2influx.delivery.disk_rows import DiskRow
-from bat2influx.delivery.disk_wreck import Pages, Rank, Wreck, merged
 from tests.support import disk
 from tests.support.spool_rows import store_text
 from tests.unit.delivery.test_disk_queue import batch_of, lines, queue_in, reject
@@ -34,14 +34,14 @@ def text(monkeypatch: pytest.MonkeyPatch) -> None:
 def wreck_of(path: Path) -> tuple[list[int], list[int], int, int]:
     """Return the timestamps of all queued and rejected lines, and how many of each are lost."""
     with closing(Pages(path)) as pages:
-        wreck = Wreck(pages)
+        wreck = RecoveredRows(pages)
         for _ in wreck.search():
             pass
         waiting, rejected = (
             [int(line.split()[-1]) for row in table.rows() for line in row.lines]
-            for table in (wreck.waiting, wreck.rejected)
+            for table in (wreck.queued, wreck.rejected)
         )
-        return waiting, rejected, wreck.waiting.lost, wreck.rejected.lost
+        return waiting, rejected, wreck.queued.lost, wreck.rejected.lost
 
 
 @contextmanager
@@ -212,7 +212,7 @@ def test_an_unreadable_sector_counts_as_zeros(path: Path, monkeypatch: pytest.Mo
             raise OSError(errno.EIO, os.strerror(errno.EIO))
         return pread(file, length, at)
 
-    monkeypatch.setattr(disk_wreck.os, "pread", failing)
+    monkeypatch.setattr(disk_recovery.os, "pread", failing)
     waiting, _, lost, _ = wreck_of(path)
     assert len(waiting) + lost == 580
     assert 600 not in waiting

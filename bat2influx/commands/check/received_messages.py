@@ -13,31 +13,31 @@ from bat2influx.mqtt.connection import Message
 PRODUCT = "ProductId"  # which every service has, and which never changes
 
 
-class Overheard:
+class ReceivedMessages:
     """The values of the device `portal` so far, as a survey.
 
-    `speaks` is whether one of its messages was not retained. `clock` is what heartbeats show, and
+    `responds` is whether one of its messages was not retained. `clock` is what heartbeats show, and
     `shown` the distance that a single one shows (device_clock.py); the least delayed one counts.
     """
 
     def __init__(self, portal: str) -> None:
-        self.speaks = False
+        self.responds = False
         self.portal = portal
         self.clock = DeviceClock()
         self.shown: int | None = None
         self.survey = Survey(portal, "")
         self._below = f"N/{portal}/"
 
-    def see(self, message: Message) -> None:
+    def process(self, message: Message) -> None:
         """Take a message into account, whatever its topic."""
         if message.topic.startswith(self._below):
-            self.speaks = self.speaks or not message.retain
-            self.survey.see(message.topic, message.payload)
+            self.responds = self.responds or not message.retain
+            self.survey.process(message.topic, message.payload)
             if message.topic == f"{self._below}heartbeat" and not message.retain:
-                self._beat(message)
+                self._heartbeat(message)
 
-    def _beat(self, message: Message) -> None:
-        self.clock.beat(message.payload, message.arrival)
+    def _heartbeat(self, message: Message) -> None:
+        self.clock.heartbeat(message.payload, message.arrival)
         distance = distance_of(message.payload, message.arrival)
         if distance is not None:
             self.shown = distance if self.shown is None else max(distance, self.shown)

@@ -1,4 +1,4 @@
-"""The short way of an ordinary value: known topic, expected, a number, its service responds.
+"""The fast path of an ordinary value: known topic, expected, a number, its service responds.
 
 Nearly every message is an ordinary value. The result is the same as on the long way (device.py:
 presence.message, then intake.take) in a third of the time: the topic is looked up unparsed, and a
@@ -44,8 +44,8 @@ class _Record:
         self.service = service
 
 
-class ShortWay:
-    """The short way of one device's values; `prefix` is what a bridge puts in front of topics."""
+class FastPath:
+    """The fast path of one device's values; `prefix` is what a bridge puts in front of topics."""
 
     def __init__(
         self,
@@ -67,28 +67,28 @@ class ShortWay:
         self._plan: Plan | None = None
         self._records: dict[bytes, _Record] = {}  # by topic, with the prefix
 
-    def take(self, packets: Iterable[Packet], plan: Plan | None, now: Now) -> Iterator[Packet]:
+    def process(self, packets: Iterable[Packet], plan: Plan | None, now: Now) -> Iterator[Packet]:
         """Process those of `packets` that are ordinary, and yield the others, in order."""
-        heard: dict[str, float] = {}  # when the latest value of a topic arrived
+        received_at: dict[str, float] = {}  # when the latest value of a topic arrived
         mono, boot_ns, distance = now.mono, now.boot_ns, now.distance
-        latest, takes = self._standstill.latest(mono), self._presence.takes
-        take_value = self._intake.take_value
-        known, doubted = self._begin(plan)
+        latest, accept_value = self._standstill.latest(mono), self._presence.accept_value
+        process_value = self._intake.process_value
+        known, probed = self._begin(plan)
         for packet in packets:
             topic, payload, retain, arrival = packet
             record = known.get(topic)
             if plan and record and not retain and record.service.state is _ANSWERING:
                 value, at = decode(payload), mono + (arrival - boot_ns) / NS
-                certain = at <= latest and not (doubted and record.place in doubted)
-                if certain and isinstance(value, float) and takes(record.topic, at):
-                    heard[record.topic] = at
+                certain = at <= latest and not (probed and record.place in probed)
+                if certain and isinstance(value, float) and accept_value(record.topic, at):
+                    received_at[record.topic] = at
                     self.taken += 1
-                    take_value(plan, record.labels, value, arrival + distance)
+                    process_value(plan, record.labels, value, arrival + distance)
                     continue
-            self._note(heard)
+            self._note(received_at)
             yield packet
-            known, doubted = self._begin(plan)
-        self._note(heard)
+            known, probed = self._begin(plan)
+        self._note(received_at)
 
     def _begin(self, plan: Plan | None) -> tuple[dict[bytes, _Record], Collection[Place]]:
         """Return the records of `plan`, and the services that are doubted now.
@@ -96,7 +96,7 @@ class ShortWay:
         Both are empty while messages may mean more than a value.
         """
         presence = self._presence
-        if plan is None or not presence.reads(plan) or not self._discovery.at_rest:
+        if plan is None or not presence.uses_plan(plan) or not self._discovery.at_rest:
             return {}, ()
         if plan is not self._plan:
             self._plan = plan
@@ -107,12 +107,12 @@ class ShortWay:
                 for place, topics in plan.places.items()
                 for topic in topics
             }
-        return self._records, presence.doubted
+        return self._records, presence.probed
 
-    def _note(self, heard: dict[str, float]) -> None:
-        """Note when the latest values of topics arrived (monotonic s), and empty `heard`."""
-        if heard:
-            self._presence.values_came(heard)
-            for topic in heard:
+    def _note(self, received_at: dict[str, float]) -> None:
+        """Note when the latest values of topics arrived (monotonic s), and empty `received_at`."""
+        if received_at:
+            self._presence.values_received(received_at)
+            for topic in received_at:
                 self._problems.filled(topic)
-            heard.clear()
+            received_at.clear()

@@ -33,12 +33,12 @@ from bat2influx.delivery.disk_errors import DamagedError
 from bat2influx.delivery.disk_format import ROOTS, companion
 from bat2influx.delivery.disk_keys import Keys
 from bat2influx.delivery.disk_lines import ROW_LINES, count
-from bat2influx.delivery.disk_pages import SIZE, WAITING_COLUMNS, Read, Record
+from bat2influx.delivery.disk_pages import QUEUED_COLUMNS, SIZE, Read, Record
 from bat2influx.delivery.disk_rows import DiskRow, unpack
 from bat2influx.delivery.disk_wal import Frames, read_wal
 
-_MOST_PAGES = 1 << 22  # of a file according to its WAL, 16 GiB
-_MOST_SUSPECTS = 10_000  # rows with a wrong checksum whose numbers are remembered
+_MAX_PAGES = 1 << 22  # of a file according to its WAL, 16 GiB
+_MAX_SUSPECTS = 10_000  # rows with a wrong checksum whose numbers are remembered
 
 
 class Rank(IntEnum):
@@ -83,7 +83,7 @@ class Pages:
             self._frames, self._usable = wal.frames, wal.usable
         usable = range(self._usable)
         sizes = (self._frames[n].size for n in usable if self._frames[n].good)
-        most = max(self._count + self._usable, min(max(sizes, default=0), _MOST_PAGES))
+        most = max(self._count + self._usable, min(max(sizes, default=0), _MAX_PAGES))
         numbers = (self._frames.numbers[n] for n in usable)
         last = max((number for number in numbers if number <= most), default=0)
         self._newest.frombytes(bytes(4 * (last + 1)))
@@ -157,13 +157,13 @@ class Pages:
         return _read(self._wal, at, max(0, min(length, self._wal_size - at)))
 
 
-class Wreck:
+class RecoveredRows:
     """The rows of both tables that are in `pages`."""
 
     def __init__(self, pages: Pages) -> None:
         """Search nothing yet."""
         self._pages = pages
-        self.waiting = Table(pages, ROOTS["waiting"])
+        self.queued = Table(pages, ROOTS["waiting"])
         self.rejected = Table(pages, ROOTS["rejected"])
 
     def search(self) -> Iterator[None]:
@@ -173,8 +173,8 @@ class Wreck:
             page = self._pages.image(image)
             for reader, read in enumerate(self._pages.readers):
                 for record in disk_pages.records(page, read):
-                    waits = len(record.columns) == WAITING_COLUMNS
-                    (self.waiting if waits else self.rejected).note(rank, image, reader, record)
+                    is_queued = len(record.columns) == QUEUED_COLUMNS
+                    (self.queued if is_queued else self.rejected).note(rank, image, reader, record)
             yield
 
 
@@ -196,7 +196,7 @@ class Table:
             row = _row(record)
         except DamagedError:
             stored = record.columns[2]
-            if rank is Rank.LIVE and isinstance(stored, bytes) and len(self._ends) < _MOST_SUSPECTS:
+            if rank is Rank.LIVE and isinstance(stored, bytes) and len(self._ends) < _MAX_SUSPECTS:
                 end = record.number + count(stored)
                 if record.number < end <= record.number + ROW_LINES:
                     self._starts[end], self._ends[record.number] = record.number, end
@@ -207,7 +207,7 @@ class Table:
         """Yield the rows to use, in order; afterwards `lost` is right."""
         live, older, past = self._found
         begin = end = next(map(_number, live), None)
-        first = self._first_waiting(begin)
+        first = self._first_queued(begin)
         spare = heapq.merge(older, (key for key in past if _number(key) >= first))
         for row in merged(live, spare, self._load):
             if end is not None and row.number >= end:
@@ -224,7 +224,7 @@ class Table:
         while begin in self._starts:
             self.lost, begin = self.lost + begin - self._starts[begin], self._starts[begin]
 
-    def _first_waiting(self, live: int | None) -> float:
+    def _first_queued(self, live: int | None) -> float:
         """Return the number before which no row is queued, as far as that is certain.
 
         `live` is the number of the first live row.

@@ -23,21 +23,21 @@ from bat2influx.delivery.disk_pages import MAGIC, SIZE, header_fault
 from bat2influx.delivery.disk_wal import Wal, read_wal
 
 
-def look_at(path: Path) -> Generator[None, None, None]:
+def check_file(path: Path) -> Generator[None, None, None]:
     """Check the file, which this process must not have open, one frame of its WAL at each step.
 
     Raises NewerError or DamagedError for what SQLite would not detect, or would make worse, and
     OSError. Exhaust or close the generator before the file is opened.
     """
     try:
-        yield from _look(path)
+        yield from _check(path)
     except OSError as error:
         if error.errno != errno.EIO:
             raise
         raise DamagedError("a sector of it cannot be read") from error
 
 
-def _look(path: Path) -> Generator[None, None, None]:
+def _check(path: Path) -> Generator[None, None, None]:
     check_size(path)
     page, wal = first_page(path), Wal()
     pages: float | None = None
@@ -53,13 +53,13 @@ def _look(path: Path) -> Generator[None, None, None]:
             first = next((n for n in taken if wal.frames.numbers[n] == 1), None)
             if first is not None:
                 page = read(wal.frames[first].offset, SIZE)
-            if wal.taken and not wal.cut:
+            if wal.taken and not wal.truncated:
                 pages = wal.frames[wal.taken - 1].size
     if page.startswith(MAGIC):
         version = int.from_bytes(page[60:64], "big", signed=True)
         if version > FORMAT and not any(table.encode() in page for table in KNOWN_TABLES):
             raise NewerError(version)
-        if pages is None and not wal.cut and not companion(path, "-journal").exists():
+        if pages is None and not wal.truncated and not companion(path, "-journal").exists():
             pages = path.stat().st_size / SIZE
         if fault := header_fault(page[:100], pages):
             raise DamagedError(fault)

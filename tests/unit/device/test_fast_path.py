@@ -111,7 +111,7 @@ class Pair:
             )
             for _ in range(2)
         )
-        patch.setattr(self.long._short_way, "_begin", lambda _: ({}, ()))
+        patch.setattr(self.long._fast_path, "_begin", lambda _: ({}, ()))
         self.step(0.0)
 
     def lines(self) -> Iterator[LiveLine]:
@@ -186,7 +186,7 @@ class Pair:
     def _outcome(self, device: Device) -> list[object]:
         line = cast(LiveLine, device._broker.connection)
         return [
-            device.take_readings(),
+            device.pop_readings(),
             device.no_values,
             [*device.no_values],
             device.messages,
@@ -201,7 +201,7 @@ class Pair:
         ]
 
     def _knows(self, device: Device) -> list[object]:
-        parts = "presence", "problems", "intake", "silence", "poller", "discovery", "standstill"
+        parts = "presence", "problems", "intake", "liveness", "poller", "discovery", "standstill"
         return [known(getattr(device, f"_{part}")) for part in parts]
 
 
@@ -338,8 +338,8 @@ def test_what_is_ordinary_takes_the_short_way(mode: str, by_tick: bool, prefix: 
             pair.step(0.1)
             pair.step(0.9)
         assert pair.short.state is State.POLLING
-        assert pair.short._short_way.taken > 0.85 * 20 * (len(LEAVES) - 1)
-        assert pair.long._short_way.taken == 0
+        assert pair.short._fast_path.taken > 0.85 * 20 * (len(LEAVES) - 1)
+        assert pair.long._fast_path.taken == 0
         assert pair.short.no_values == {NoValue.OTHER_TOPIC: 20}
 
 
@@ -373,12 +373,12 @@ def test_what_is_not_ordinary_takes_the_long_way(
     battery = GIVEN._replace(mode=cast(Any, mode), soc_interval=1.0, fields=FIELDS[:-1])
     with pairs(battery) as pair:
         settled(pair)
-        before = pair.short._short_way.taken
+        before = pair.short._fast_path.taken
         pair.say(SOC, payload, **how)
         pair.step(0.01)
-        assert pair.short._short_way.taken == before
+        assert pair.short._fast_path.taken == before
         settled(pair).compare()
-        assert pair.short._short_way.taken > before
+        assert pair.short._fast_path.taken > before
 
 
 def test_a_question_sees_the_values_that_answer_it() -> None:
@@ -402,7 +402,7 @@ def test_messages_before_reading_begins_are_handed_back() -> None:
         settled(pair)
         packets: list[Packet] = [(SOC.encode(), b'{"value":7}', 0, round(pair.seconds * NS))]
         for plan in (None, Plan(P, FIELDS[:-1], {"vebus": (275,)})):
-            handed_back = pair.short._short_way.take(packets, plan, at(pair.seconds))
+            handed_back = pair.short._fast_path.process(packets, plan, at(pair.seconds))
             assert [*handed_back] == packets
 
 
@@ -422,14 +422,14 @@ def test_what_is_handed_back_is_in_its_turn() -> None:
         for number in range(20):
             pair.answer(b'{"value":%d}' % number)
             pair.step(1.0)
-        way, device = pair.short._short_way, pair.short
+        way, device = pair.short._fast_path, pair.short
         topic, odd = f"N/{P}/vebus/275/Soc".encode(), b"N/odd"
         packets: list[Packet] = [
             (name, b'{"value":%d}' % number, 0, round(pair.seconds * NS))
             for number, name in enumerate((topic, odd, topic, topic, odd))
         ]
-        device.take_readings()
+        device.pop_readings()
         stored = [
-            len(device._intake.rows) for _ in way.take(packets, device._plan, at(pair.seconds))
+            len(device._intake.rows) for _ in way.process(packets, device._plan, at(pair.seconds))
         ]
         assert stored == [2, 6]  # of two fields each

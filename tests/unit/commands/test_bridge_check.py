@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from bat2influx.commands import bridge_look
-from bat2influx.commands.bridge_look import (
-    MOST_READS,
+from bat2influx.commands import bridge_check
+from bat2influx.commands.bridge_check import (
+    MAX_READS,
     PREFIXES_WITHIN,
     READ_WITHIN,
     answering,
@@ -34,7 +34,7 @@ def session(broker: HandBroker, prefix: str = "") -> HandSession:
 
 def looked(monkeypatch: pytest.MonkeyPatch, broker: HandBroker, prefix: str = "") -> list[str]:
     """Return the prefixes that are found by a session with `prefix`."""
-    monkeypatch.setattr(bridge_look, "Session", broker.session)
+    monkeypatch.setattr(bridge_check, "Session", broker.session)
     return [*prefixes_of(session(broker, prefix))]  # type: ignore[arg-type]
 
 
@@ -74,7 +74,7 @@ def test_the_search_ends_when_each_device_has_answered() -> None:
     broker = HandBroker(HandDevice())
     many = [PRODUCT, *(f"vebus/{n}/ProductId" for n in range(9))]
     assert answering(session(broker), {P: many}) == {P}  # type: ignore[arg-type]
-    assert (broker.now, len(broker.published)) == (START, MOST_READS)
+    assert (broker.now, len(broker.published)) == (START, MAX_READS)
     assert answering(session(broker), {}) == set()  # type: ignore[arg-type]
     assert answering(session(broker), {P: []}) == set()  # type: ignore[arg-type]
     assert broker.now == START

@@ -15,7 +15,7 @@ from bat2influx.venus.prefixes import ELSEWHERE, PrefixSearch
 
 PREFIXES_WITHIN = 2.0  # s; retained messages arrive at once
 READ_WITHIN = 5.0  # s to wait for the answer to a read; a busy device answers late
-MOST_READS = 3  # leaves of one device: one may belong to a service that hangs
+MAX_READS = 3  # leaves of one device: one may belong to a service that hangs
 
 
 def prefixes_of(session: Session, portal: str = "") -> tuple[str, ...]:
@@ -27,16 +27,16 @@ def prefixes_of(session: Session, portal: str = "") -> tuple[str, ...]:
     endpoint = session.endpoint
     search = PrefixSearch(endpoint.prefix)
 
-    def see(message: Message) -> bool:
-        search.see(message.topic, message.payload)
+    def handle(message: Message) -> bool:
+        search.process(message.topic, message.payload)
         return False
 
     with closing(Session(endpoint._replace(prefix=""))) as look:
         if look.open():
             return ()
         for topic in ELSEWHERE:
-            look.connection.subscribe([topic], may_be_refused=True)
-        look.until(see, PREFIXES_WITHIN)
+            look.connection.subscribe([topic], optional=True)
+        look.until(handle, PREFIXES_WITHIN)
     return search.prefixes(portal)
 
 
@@ -49,11 +49,11 @@ def answering(session: Session, leaves: Mapping[str, Collection[str]]) -> set[st
     answers = {
         f"N/{portal}/{leaf}": portal
         for portal, own in leaves.items()
-        for leaf in [*dict.fromkeys(own)][:MOST_READS]
+        for leaf in [*dict.fromkeys(own)][:MAX_READS]
     }
     there: set[str] = set()
 
-    def see(message: Message) -> bool:
+    def handle(message: Message) -> bool:
         portal = None if message.retain else answers.get(message.topic)
         if portal is not None and message.payload:
             there.add(portal)
@@ -62,5 +62,5 @@ def answering(session: Session, leaves: Mapping[str, Collection[str]]) -> set[st
     if answers and not session.subscribe(answers):
         for topic in answers:
             session.publish(f"R{topic[1:]}")
-        session.until(see, READ_WITHIN)
+        session.until(handle, READ_WITHIN)
     return there

@@ -19,7 +19,7 @@ class Remedy(Enum):
     RECONNECT = "reconnect"
 
 
-class Silence:
+class Liveness:
     """The silence of one device, from its latest message to its next one.
 
     After W/12 one suppressed keepalive; after W/8 one reconnection, and from then on the device
@@ -28,48 +28,52 @@ class Silence:
     """
 
     def __init__(self, watchdog: float) -> None:
-        self._ask_after = watchdog / 12
-        self._silent_after = watchdog / 8
-        self._again_after = watchdog / 2
-        self.silent = False
+        self._keepalive_after = watchdog / 12
+        self._reconnect_after = watchdog / 8
+        self._retry_after = watchdog / 2
+        self.not_responding = False
         self.since: float | None = None  # when the latest message arrived; None: not connected yet
-        self.times = 0  # keepalives in this silence
-        self._asked: float | None = None  # when the latest of them was sent
+        self.keepalives = 0  # keepalives in this silence
+        self._keepalive_at: float | None = None  # when the latest of them was sent
 
     def connected(self, now: float) -> None:
         """A connection is ready to carry answers."""
-        self._asked = None
-        if not self.silent:
+        self._keepalive_at = None
+        if not self.not_responding:
             self.since = now
 
     def stalled(self, seconds: float) -> None:
         """This machine has stood still for `seconds`: messages of that time are yet to arrive."""
         if self.since is not None:
             self.since += seconds
-        if self._asked is not None:
-            self._asked += seconds
+        if self._keepalive_at is not None:
+            self._keepalive_at += seconds
 
     def message(self, now: float) -> bool:
         """The device has sent a message; return whether this ends its silence."""
-        ended = self.silent
-        self.silent, self.since, self._asked, self.times = False, now, None, 0
+        ended = self.not_responding
+        self.not_responding, self.since, self._keepalive_at, self.keepalives = False, now, None, 0
         return ended
 
     def remedy(self, now: float) -> Remedy | None:
         """Return what to do now; the caller must carry it out at once."""
         if self.since is None or now < self.due():
             return None
-        if self.silent or self._asked is None:
-            self._asked = now
-            self.times += 1
+        if self.not_responding or self._keepalive_at is None:
+            self._keepalive_at = now
+            self.keepalives += 1
             return Remedy.KEEPALIVE
-        self.silent = True
+        self.not_responding = True
         return Remedy.RECONNECT
 
     def due(self) -> float:
         """Return when the next remedy is due if no message arrives until then."""
         if self.since is None:
             return math.inf
-        if self.silent:
-            return self.since if self._asked is None else self._asked + self._again_after
-        return self.since + (self._ask_after if self._asked is None else self._silent_after)
+        if self.not_responding:
+            return (
+                self.since if self._keepalive_at is None else self._keepalive_at + self._retry_after
+            )
+        return self.since + (
+            self._keepalive_after if self._keepalive_at is None else self._reconnect_after
+        )
