@@ -253,7 +253,7 @@ class Database:
         self.batches.append(len(batch))
         return Outcome(accepted=len(batch))
 
-    def cut(self) -> None:
+    def abort(self) -> None:
         """No request hangs."""
 
 
