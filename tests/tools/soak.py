@@ -115,9 +115,9 @@ class Soak:
         return (
             f"{self.hours:.2f} h, {self.faults.total()} faults ({kinds}): {self.published:,} values"
             f" published, {self.published - self.missing:,} stored; {self.missing:,} missing in"
-            f" windows, 0 others; {self.twice} stored twice; memory of the daemon {size / 1e6:.1f} MB"
-            f" at the beginning, {last_size / 1e6:.1f} MB at the end, {self._most / 1e6:.1f} MB at"
-            f" most; open file descriptors {opened} and {last_opened}"
+            f" windows, 0 others; {self.twice} stored twice; memory of the daemon: {size / 1e6:.1f}"
+            f" MB at the beginning, {last_size / 1e6:.1f} at the end, {self._most / 1e6:.1f} at most;"
+            f" open file descriptors {opened} and {last_opened}"
         )
 
     def _order(self, names: Sequence[str]) -> Iterator[str]:
