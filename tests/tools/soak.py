@@ -116,7 +116,7 @@ class Soak:
             f"{self.hours:.2f} h, {self.faults.total()} faults ({kinds}): {self.published:,} values"
             f" published, {self.published - self.missing:,} stored; {self.missing:,} missing in"
             f" windows, 0 others; {self.twice} stored twice; memory of the daemon: {size / 1e6:.1f}"
-            f" MB at the beginning, {last_size / 1e6:.1f} at the end, {self._most / 1e6:.1f} at most;"
+            f" MB at first, {last_size / 1e6:.1f} at the end, {self._most / 1e6:.1f} at most;"
             f" open file descriptors {opened} and {last_opened}"
         )
 
