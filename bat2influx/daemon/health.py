@@ -43,7 +43,7 @@ class UnreadableError(Exception):
 
 
 class Condition(Enum):
-    """How the daemon is, in a word; `illness` has the same in a sentence."""
+    """How the daemon is, in a word; `problem` has the same in a sentence."""
 
     HEALTHY = "healthy"
     STARTING = "starting"  # no device has sent a message yet
