@@ -209,9 +209,13 @@ class Pair:
 def pairs(battery: Battery = GIVEN, *, by_tick: bool = False) -> Iterator[Pair]:
     """A pair of devices that are read."""
     log = logging.getLogger("bat2influx")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(log, "level", logging.CRITICAL)
-        yield Pair(patch, battery, by_tick=by_tick)
+    level = log.level
+    log.setLevel(logging.CRITICAL)  # an assignment to `level` would leave stale caches behind
+    try:
+        with pytest.MonkeyPatch.context() as patch:
+            yield Pair(patch, battery, by_tick=by_tick)
+    finally:
+        log.setLevel(level)
 
 
 TOPICS = (
