@@ -290,4 +290,4 @@ def is_part(some: list, all_of_it: list) -> bool:  # type: ignore[type-arg]
 
 
 TestStoreAndLists = StoreAndLists.TestCase
-TestStoreAndLists.settings = settings(max_examples=60, stateful_step_count=25, deadline=None)
+TestStoreAndLists.settings = settings(max_examples=40, stateful_step_count=25, deadline=None)

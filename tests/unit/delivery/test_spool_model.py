@@ -31,7 +31,7 @@ from tests.support import disk
 from tests.support.spool_disk import SpoolDisk
 from tests.support.spool_rows import padding
 
-EXAMPLES = int(os.environ.get("BAT2INFLUX_EXAMPLES", "60"))
+EXAMPLES = int(os.environ.get("BAT2INFLUX_EXAMPLES", "40"))
 COUNTS = st.one_of(st.integers(1, 12), st.integers(190, 420))
 LENGTHS = st.one_of(st.integers(0, 60), st.integers(60, 400))
 BOUNDS = [(1500, 10**7), (50_000, 10**7), (10**6, 0), (10**6, 10**7)]  # bytes: memory, disk

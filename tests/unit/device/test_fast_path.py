@@ -253,7 +253,7 @@ SETTINGS = st.builds(
 )
 
 
-@settings(deadline=None, max_examples=120, suppress_health_check=[HealthCheck.too_slow])
+@settings(deadline=None, max_examples=80, suppress_health_check=[HealthCheck.too_slow])
 @given(SETTINGS, st.booleans(), st.integers(0, 3), st.lists(EVENTS, min_size=12, max_size=40))
 def test_both_ways_have_the_same_results(
     battery: Battery, by_tick: bool, ticks: int, events: list[tuple[Any, ...]]

@@ -3,7 +3,7 @@
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from influxdb.line_protocol import make_lines
 
@@ -24,6 +24,7 @@ VALUE = st.floats(allow_nan=False, allow_infinity=False).map(lambda number: roun
 TIME = st.integers(1, 2**62)
 
 
+@settings(max_examples=50)
 @given(
     measurement=NAME.filter(lambda text: "=" not in text),
     tags=st.dictionaries(NAME.filter(lambda name: name != "site"), NAME, max_size=3),
@@ -52,6 +53,7 @@ SERIES = st.builds(
 ROWS = st.lists(st.tuples(SERIES, VALUE.filter(math.isfinite), TIME), max_size=9)
 
 
+@settings(max_examples=50)
 @given(st.lists(st.tuples(st.just("") | NAME, ROWS), max_size=3))
 def test_rows_have_the_lines_of_their_values(sites: list[tuple[str, list[Row]]]) -> None:
     """Whatever came before, of the same site or of another."""
@@ -96,6 +98,7 @@ STAMPS = st.sampled_from(
 )
 
 
+@settings(max_examples=50)
 @given(st.lists(STAMPS | st.integers(10**18, 10**19 - 1).map(lambda number: b" %d" % number)))
 def test_the_oldest_timestamp_is_the_smallest(ends: list[bytes]) -> None:
     """Lines without one, or with an invalid one, do not count."""

@@ -60,7 +60,7 @@ PLAIN_TEXTS = st.one_of(
 )
 
 
-@settings(max_examples=1000)
+@settings(max_examples=500)
 @given(PLAIN_TEXTS, st.sampled_from(['{"value":%s}'] * 5 + ['{"value":%s}\n', '{"value": %s}']))
 def test_the_plain_form_is_read_like_any_json(text: str, form: str) -> None:
     """The fast path for usual payloads gives the same float, or the same reason."""
