@@ -196,7 +196,7 @@ def figures(shape: str, ours: str, legs: Mapping[str, Leg]) -> list[Figure]:
                 made.append(Figure(f"{shape}, {what}", figure(one), unit, figure(other), name))
 
     whole = one.window.ended - one.window.begun
-    made.append(Figure(f"{shape}, said", one.rate, "values/s"))
+    made.append(Figure(f"{shape}, published", one.rate, "values/s"))
     add("lost", "values", lambda leg: leg.lost)
     add("processor", "µs/value", lambda leg: 1e6 * leg.window.ours / leg.values)
     made.append(Figure(f"{shape}, of a core", 100 * one.window.ours / whole, "%"))
