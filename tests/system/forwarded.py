@@ -12,8 +12,8 @@ import socket
 import threading
 from contextlib import suppress
 from queue import SimpleQueue
-from types import TracebackType
-from typing import Self
+
+from tests.support.part import Part
 
 HOST = "127.0.0.1"
 CLONE_NEWNET = 0x4000_0000  # setns(2)
@@ -21,7 +21,7 @@ CHUNK = 65_536  # bytes
 DEADLINE = 30.0  # s to connect
 
 
-class Forwarded:
+class Forwarded(Part):
     """Listens while it is in use, and forwards to `port` of the process `leader`'s network."""
 
     def __init__(self, leader: int, port: int) -> None:
@@ -31,18 +31,15 @@ class Forwarded:
         self._accepted: SimpleQueue[socket.socket | None] = SimpleQueue()
         self.port: int = self._server.getsockname()[1]
 
-    def __enter__(self) -> Self:
+    def set_up(self) -> None:
+        """Accept connections."""
         threading.Thread(target=self._accept, daemon=True).start()
         threading.Thread(target=self._connect, daemon=True).start()
-        return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._server.shutdown(socket.SHUT_RDWR)
+    def close(self) -> None:
+        """Accept no more."""
+        with suppress(OSError):
+            self._server.shutdown(socket.SHUT_RDWR)
         self._server.close()
         self._accepted.put(None)
 

@@ -164,7 +164,7 @@ def test_a_secret_outside_the_ini_file_has_the_name_of_its_file(
 
 
 def test_a_credential_can_be_any_file(tmp_path: Path) -> None:
-    """Those of the service have the name of its unit in front, for a command of root."""
+    """A command of root reads the files of the service, whose names begin with the unit."""
     file = tmp_path / "bat2influx.mqtt-password"
     file.write_text(f"{SECRET}\n")
     config = {"Battery": {"password": ""}, "Influx": {"password": "", "token": ""}}
