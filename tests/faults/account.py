@@ -61,7 +61,7 @@ class Account:
                 if since <= when < until
             }
             owed = [(when, value) for value, when in spoken.items() if not _within(when, lost)]
-            stored = self._stored(field, owed, since, offsets)
+            stored = _await_stored(self._house, field, owed, since, offsets)
             values = [value for _, value in stored if value in spoken]
             assert len(values) == len(set(values)), f"{field} has a value twice"
             if not self._forgotten:
@@ -92,57 +92,58 @@ class Account:
         spoken = answered(self._house.device, NINE[field])
         return next((when for when, value in spoken if value in stored), None)
 
-    def _stored(
-        self,
-        field: str,
-        owed: Sequence[tuple[float, float]],
-        since: float,
-        offsets: Sequence[float],
-    ) -> list[tuple[int, float]]:
-        """Wait until all `owed` values are stored; return (time in ns, number) since then."""
-        condition = f"WHERE time >= {int((since + min(offsets) - LATEST) * 1e9)}"
-        found: list[tuple[int, float]] = []
-        asked = {*answered(self._house.device, NINE[field])}
-        everything = published(self._house.device, NINE[field])
-        unasked = [each for each in everything if each[0] >= since and each not in asked]
-
-        def gone() -> list[tuple[float, float]]:
-            rows = self._house.database.query(f'SELECT "{field}" FROM "dc" {condition}', "battery")
-            found[:] = [(row["time"], row[field]) for row in rows]
-            return missing_values(
-                owed, found, interval=self._house.interval, offsets=offsets, unasked=unasked
-            )
-
-        try:
-            wait(field, lambda: not gone())
-        except AssertionError:
-            missing = gone()
-            when = [f"{value} at {at:.1f}" for at, value in missing]
-            text = f"of {len(owed)} values of {field}, {len(missing)} are missing: {when[:5]}"
-            shown = missing and around(self._house.device, NINE[field], found, missing[0][0])
-            raise AssertionError(f"{text}\n{shown}") from None
-        return found
-
 
 def _within(when: float, windows: Sequence[Window]) -> bool:
     return any(begin <= when <= end for begin, end in windows)
 
 
+def _await_stored(
+    house: House,
+    field: str,
+    owed: Sequence[tuple[float, float]],
+    since: float,
+    offsets: Sequence[float],
+) -> list[tuple[int, float]]:
+    """Wait until all `owed` answers are stored; return (time in ns, number) since `since`.
+
+    What the device said without a request, and the answer after the last one, are compared too:
+    only with them it shows why an answer of a slow machine has no row.
+    """
+    condition = f"WHERE time >= {int((since + min(offsets) - LATEST) * 1e9)}"
+    found: list[tuple[int, float]] = []
+    last = owed[-1][0] if owed else since
+
+    def gone() -> list[tuple[float, float]]:
+        rows = house.database.query(f'SELECT "{field}" FROM "dc" {condition}', "battery")
+        found[:] = [(row["time"], row[field]) for row in rows]
+        answers = answered(house.device, NINE[field])
+        asked = {*answers}
+        everything = published(house.device, NINE[field])
+        unasked = [each for each in everything if each[0] >= since and each not in asked]
+        after = [each for each in answers if each[0] > last][:1]
+        missing = missing_values(
+            [*owed, *after], found, interval=house.interval, offsets=offsets, unasked=unasked
+        )
+        return [each for each in missing if each not in after]
+
+    try:
+        wait(field, lambda: not gone())
+    except AssertionError:
+        missing = gone()
+        when = [f"{value} at {at:.1f}" for at, value in missing]
+        text = f"of {len(owed)} values of {field}, {len(missing)} are missing: {when[:5]}"
+        shown = missing and around(house.device, NINE[field], found, missing[0][0])
+        raise AssertionError(f"{text}\n{shown}") from None
+    return found
+
+
 def all_stamped(house: House, offset: float, begin: float, end: float) -> None:
-    """Wait until all answers of a time span are stored, with timestamps off by `offsets`."""
+    """Wait until all answers of a time span are stored, with timestamps off by `offset`."""
     for field, leaf in NINE.items():
         spoken = [each for each in answered(house.device, leaf) if begin + 1.0 <= each[0] < end]
-
-        def stored(
-            field: str = field, spoken: list[tuple[float, float]] = spoken
-        ) -> dict[float, float]:
-            rows = house.database.query(f'SELECT "{field}" FROM "dc"', "battery")
-            found = [(row["time"], row[field]) for row in rows]
-            gone = missing_values(spoken, found, interval=house.interval, offsets=[offset])
-            return {} if gone else {value: at / 1e9 for at, value in found}
-
         assert spoken, "nothing was published"
-        times = wait(field, stored)
+        stored = _await_stored(house, field, spoken, begin, [offset])
+        times = {value: at / 1e9 for at, value in stored}
         for when, value in spoken:
             if value in times:
                 off = times[value] - when
