@@ -22,7 +22,7 @@ from tests.support.compare import NINE
 from tests.support.daemon import Setting, wait
 from tests.support.process import Process
 from tests.support.resources import memory
-from tests.tools.bench.burst import INSTANCE, blast, packets, reference
+from tests.tools.bench.burst import INSTANCE, blast, burst_at, packets, reference
 from tests.tools.bench.clock import processor
 from tests.tools.bench.contenders import Contender, stop
 from tests.tools.bench.devices import telemetry
@@ -93,7 +93,7 @@ def measure(
             long_run.progress(f"flood {number} of {rounds}, default queue")
             for contender, portal, db, process in running:
                 data = flood(contender, portal, values)
-                found = _into(own, contender, db, process, data, values)
+                found = _into(own, contender, portal, db, process, data, values)
                 if number:
                     took[contender.name].add(values, *found)
             found = _to_sub(own, directory / "received", values)
@@ -134,12 +134,18 @@ def flood(contender: Contender, portal: str, values: int) -> bytes:
 
 
 def _into(
-    own: Setting, contender: Contender, db: str, process: Process, data: bytes, values: int
+    own: Setting,
+    contender: Contender,
+    portal: str,
+    db: str,
+    process: Process,
+    data: bytes,
+    values: int,
 ) -> tuple[int, float, float]:
     """Return the number of stored values, the elapsed time, and the processor time."""
     wanted = values // len(NINE) * len(NINE) if contender.telemetry else values
-    since_ns, used, started = time.time_ns(), processor(process.pid), time.monotonic()
-    blast(own.mosquitto.port, data)
+    used = processor(process.pid)
+    since_ns, started = burst_at(own.mosquitto.port, portal, data)
     count = partial(stored, own, contender.schema, db, since_ns)
     last = settle(count, wanted, QUIET + contender.flush)
     return count(), last - started, processor(process.pid) - used
