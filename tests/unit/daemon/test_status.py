@@ -14,6 +14,8 @@ from bat2influx.cli import COMMANDS
 from bat2influx.clock import Hold
 from bat2influx.config import settings
 from bat2influx.daemon.status import (
+    EARLY,
+    EVERY,
     FIRST_STEPS,
     READY_WITHIN,
     SHIPPED_ADDRESS,
@@ -332,13 +334,23 @@ def test_a_line_is_sent_again_only_if_it_changes(told: list[tuple[str, str]]) ->
     assert told == [("status", "same"), ("ready", "same"), ("status", "other"), ("status", "same")]
 
 
-def test_a_line_is_due_a_second_after_the_latest() -> None:
-    """A late line does not make the next one earlier."""
+def test_a_line_waits_for_a_turn_that_comes_anyway() -> None:
+    """From 0.75 s after the latest on it goes with another turn; after 1.25 s it has its own."""
     status = Status(100.0, 120.0)
-    assert (status.timeout(99.0), status.timeout(100.0), status.timeout(101.0)) == (1.0, 0.0, 0.0)
     status.send("", 107.5)
-    assert (status.timeout(107.5), status.timeout(108.0), status.timeout(110.0)) == (1.0, 0.5, 0.0)
-    assert [status.due(now) for now in (107.5, 108.25, 108.5, 109.0)] == [False, False, True, True]
+    waits = [status.timeout(now) for now in (107.5, 108.0, 108.75, 110.0)]
+    assert waits == [EVERY + EARLY, 0.75, 0.0, 0.0]
+    assert [status.due(now) for now in (107.5, 108.2, 108.25, 109.0)] == [False, False, True, True]
+
+
+def test_a_tick_every_second_has_a_line_with_each() -> None:
+    """No turn of the loop is for the line alone, even if a tick comes late."""
+    status = Status(100.0, 120.0)
+    status.send("", 100.0)
+    for tick in (101.0, 102.1, 103.0, 104.0):
+        assert status.timeout(tick - 0.01) > 0.0
+        assert status.due(tick)
+        status.send("", tick)
 
 
 def test_remarks_on_clocks_come_first() -> None:
