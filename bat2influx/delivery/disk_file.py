@@ -27,7 +27,7 @@ from bat2influx.delivery.disk_errors import (
     fault_of,
 )
 from bat2influx.delivery.disk_repair import Repair, free
-from bat2influx.delivery.disk_rows import Figures, figures, scalar
+from bat2influx.delivery.disk_rows import Figures, delete, figures, scalar
 
 _FRAME = 4120  # bytes in the WAL for a page
 _SMALLEST_STEP = 4  # bytes of the file for each step of SQLite's machine, at least
@@ -173,7 +173,7 @@ class DiskFile:
         try:
             db.execute(f"PRAGMA wal_autocheckpoint = {self._wal // _FRAME}").fetchall()
             if self._commit_unknown:  # the caller still has these lines, and will append them again
-                db.execute("DELETE FROM waiting WHERE number >= ?", (self.figures.end,))
+                delete(db, "waiting", "WHERE number >= ?", (self.figures.end,))
             self.figures = figures(db, self.figures.end)
             if self.figures.first == self.figures.end:
                 disk_format.check(db)

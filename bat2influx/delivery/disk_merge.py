@@ -67,5 +67,5 @@ def merge(db: sqlite3.Connection, first: int, end: int) -> None:
     number = rows[0].number
     if number + len(lines) != end:
         raise DamagedError("a row is missing among the newest")
-    db.execute("DELETE FROM waiting WHERE number >= ?", (number,))
+    disk_rows.delete(db, "waiting", "WHERE number >= ?", (number,))
     disk_rows.insert(db, number, lines)

@@ -151,7 +151,7 @@ class DiskQueue:
         with self._file.transaction(appending=size + self._merger.size) as db:
             first, end = self._file.figures[:2]
             if len(remaining) < len(lines):  # lines older than the dropped ones are dropped, too
-                db.execute("DELETE FROM waiting")
+                disk_rows.delete(db, "waiting")
             else:
                 self._merger.append(db, self._file.generation, end, packed)
             make_room(db, self._room, packed)
@@ -258,7 +258,7 @@ class DiskQueue:
                 for row in rows:
                     disk_rows.insert(db, end, row.lines)
                     end += len(row.lines)
-                db.execute("DELETE FROM rejected WHERE number <= ?", (rows[-1].number,))
+                disk_rows.delete(db, "rejected", "WHERE number <= ?", (rows[-1].number,))
             make_room(db, self._room)
         self._count_dropped(first)
         return count
@@ -290,7 +290,7 @@ class DiskQueue:
         with self._file.transaction() as db:
             first = max(self._file.figures.first, end - len(remaining))
             last = disk_rows.row(db, QUEUED, "WHERE number < ? ORDER BY number DESC", (end,))
-            db.execute("DELETE FROM waiting WHERE number < ?", (end,))
+            disk_rows.delete(db, "waiting", "WHERE number < ?", (end,))
             if last and last.end > end:
                 disk_rows.insert(db, end, last.lines[end - last.number :])
             disk_rows.insert(db, end - len(remaining), remaining)

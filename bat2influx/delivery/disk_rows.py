@@ -167,6 +167,23 @@ def replace_row(db: sqlite3.Connection, number: int, lines: Sequence[bytes]) -> 
     db.execute("UPDATE waiting SET crc = ?, packed = ? WHERE number = ?", record)
 
 
+def delete(
+    db: sqlite3.Connection, table: str, where: str = "", given: tuple[object, ...] = ()
+) -> None:
+    """Delete the rows of `table` that match. Raises DamagedError if SQLite would find one twice.
+
+    Then a page is written over another one, and a row is in two places. SQLite would free its
+    overflow pages twice, and afterwards use each of them for two rows.
+    """
+    latest = -1
+    with closing(db.execute(f"SELECT number FROM {table} {where} ORDER BY number", given)) as found:
+        for (number,) in found:
+            if not isinstance(number, int) or number <= latest:
+                raise DamagedError(f"a row is in two places: {number}")
+            latest = number
+    db.execute(f"DELETE FROM {table} {where}", given)
+
+
 def insert_rejected(
     db: sqlite3.Connection, lines: Sequence[bytes], reason: bytes, time: int
 ) -> None:
@@ -200,9 +217,9 @@ def drop_rejected(db: sqlite3.Connection, most: int) -> None:
         "SELECT number FROM rejected WHERE before >= ? ORDER BY number LIMIT 1", (beyond,)
     ).fetchall()
     if kept:
-        db.execute("DELETE FROM rejected WHERE number < ?", kept[0])
+        delete(db, "rejected", "WHERE number < ?", kept[0])
     else:
-        db.execute("DELETE FROM rejected")
+        delete(db, "rejected")
 
 
 def make_room(db: sqlite3.Connection, most: int, packed: Sequence[Packed] = ()) -> None:
@@ -221,7 +238,7 @@ def make_room(db: sqlite3.Connection, most: int, packed: Sequence[Packed] = ()) 
                 over -= _whole([last[1:]])
         if not dropped_until:
             return
-        db.execute("DELETE FROM waiting WHERE number <= ?", dropped_until)
+        delete(db, "waiting", "WHERE number <= ?", (dropped_until[0],))
 
 
 def _pages_for(packed: Sequence[Packed]) -> int:

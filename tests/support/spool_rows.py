@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import random
 import sqlite3
+import struct
 from collections.abc import Sequence
 from contextlib import closing
 from functools import lru_cache
@@ -17,6 +18,7 @@ from pathlib import Path
 import pytest
 
 from bat2influx.delivery import disk_lines, disk_merge, disk_rows
+from bat2influx.delivery.disk_pages import SIZE
 from bat2influx.delivery.disk_queue import DiskQueue, StoredRejection, rejected_of
 from bat2influx.delivery.disk_rows import REJECTED
 
@@ -67,3 +69,10 @@ def store_text(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(disk_lines, "packed", text)
     monkeypatch.setattr(disk_lines, "ROW_LINES", 200)
     monkeypatch.setattr(disk_merge, "LARGE", 0)
+
+
+def children(content: bytes, root: int) -> list[int]:
+    """Return the pages below the root of a tree of two levels, in order (fileformat2, 1.6)."""
+    page = content[(root - 1) * SIZE : root * SIZE]
+    places = struct.unpack_from(f">{int.from_bytes(page[3:5], 'big')}H", page, 12)
+    return [int.from_bytes(page[at : at + 4], "big") for at in (*places, 8)]

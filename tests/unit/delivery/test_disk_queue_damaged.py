@@ -7,14 +7,19 @@ import random
 import re
 import sqlite3
 from collections.abc import Callable
+from itertools import permutations
 from pathlib import Path
 
 import pytest
 
+from bat2influx.delivery import disk_pages
 from bat2influx.delivery.disk_errors import DiskError, DiskFault
+from bat2influx.delivery.disk_format import ROOTS
+from bat2influx.delivery.disk_pages import SIZE
 from bat2influx.delivery.disk_queue import DiskQueue
+from bat2influx.delivery.disk_rows import unpack
 from tests.support import disk
-from tests.support.spool_rows import rejected_in, store_text
+from tests.support.spool_rows import children, rejected_in, store_text
 from tests.unit.delivery.test_disk_queue import (
     all_of,
     batch_of,
@@ -142,6 +147,63 @@ def _drain(queue: DiskQueue) -> tuple[DiskError, list[bytes]]:
             errors.append(error)
     (told,) = errors
     return told, drained
+
+
+@pytest.mark.parametrize("max_lines", [30, 300])
+def test_a_page_over_another_one_costs_its_rows_alone(tmp_path: Path, max_lines: int) -> None:
+    """A row is in two places then, and so are its overflow pages."""
+    path = tmp_path / "spool.sqlite"
+    queue = queue_in(tmp_path)
+    for number in range(0, 800, 40):
+        queue.append(lines(number, number + 40, 150 if number % 80 else 60))
+    queue.close()
+    content = path.read_bytes()
+    leaves = children(content, ROOTS["waiting"])
+    every = {*lines_in(content)}
+    assert len(leaves) > 5
+    for source, target in permutations(leaves[:3] + leaves[-3:], 2):
+        path.write_bytes(content)
+        disk.change(path, (target - 1) * SIZE, content[(source - 1) * SIZE : source * SIZE])
+        known = {*lines_in(content, but=target)}
+        queue = queue_in(tmp_path)
+        fresh, drained = lines(5000, 5020), list[bytes]()
+        told = 0
+        for more in (fresh[:10], fresh[10:], None):
+            try:
+                queue.append(more or [])
+            except DiskError:
+                told += 1
+                queue.append(more or [])
+            while len(queue):
+                try:
+                    batch = batch_of(queue, max_lines)
+                    queue.settle(batch, [], [])
+                except DiskError:
+                    told += 1
+                    continue
+                drained += batch.lines
+                if more:
+                    break
+        queue.close()
+        assert known | {*fresh} <= {*drained} <= every | {*fresh}, (source, target)
+        assert told == 1, (source, target)
+        for aside in tmp_path.glob("spool.*"):
+            aside.unlink()
+
+
+def lines_in(content: bytes, but: int = 0) -> list[bytes]:
+    """Return the lines of the rows in a file's leaves, without those of one leaf."""
+
+    def read(number: int) -> bytes:
+        return content[(number - 1) * SIZE : number * SIZE]
+
+    return [
+        line
+        for leaf in children(content, ROOTS["waiting"])
+        if leaf != but
+        for each in disk_pages.records(read(leaf), read)
+        for line in unpack((each.number, *each.columns[1:3], b"", 0)).lines
+    ]
 
 
 def test_lines_lost_with_a_damaged_file_are_counted(tmp_path: Path) -> None:

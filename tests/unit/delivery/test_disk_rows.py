@@ -6,14 +6,17 @@ import sqlite3
 import zlib
 from collections.abc import Iterator
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 
 from bat2influx.delivery import disk_lines, disk_rows
 from bat2influx.delivery.disk_errors import DamagedError, LineError
-from bat2influx.delivery.disk_format import TABLES
+from bat2influx.delivery.disk_format import ROOTS, TABLES, create
+from bat2influx.delivery.disk_pages import SIZE
 from bat2influx.delivery.disk_rows import AROUND, QUEUED, REJECTED, ROW_LINES, Figures
-from tests.support.spool_rows import padding, store_text
+from tests.support import disk
+from tests.support.spool_rows import children, padding, store_text
 
 Record = tuple[int, int, bytes, bytes, int]
 
@@ -328,6 +331,26 @@ def test_numbers_that_do_not_rise_are_damage(db: sqlite3.Connection) -> None:
         next(found)
     backwards = disk_rows.rows(db, QUEUED, "ORDER BY number DESC")
     assert [row.number for row in backwards] == [3601, 1801, 1]
+
+
+def test_no_row_is_deleted_that_is_in_two_places(tmp_path: Path) -> None:
+    """SQLite would free its overflow page twice, and use it for two rows afterwards."""
+    path = tmp_path / "spool.sqlite"
+    with closing(create(path)) as db:
+        for number in range(1, 9):
+            record = number, 0, bytes(6000)
+            db.execute("INSERT INTO waiting (number, crc, packed) VALUES (?, ?, ?)", record)
+    content = path.read_bytes()
+    first, second = children(content, ROOTS["waiting"])[:2]
+    disk.change(path, (second - 1) * SIZE, content[(first - 1) * SIZE : first * SIZE])
+    damaged = path.read_bytes()
+    with closing(sqlite3.connect(path, isolation_level=None)) as db:
+        for where in ("", "WHERE number < 8", "WHERE number >= 1"):
+            with pytest.raises(DamagedError, match="in two places: 1"):
+                disk_rows.delete(db, "waiting", where)
+        assert path.read_bytes() == damaged
+        for table in ROOTS:
+            disk_rows.delete(db, table, "WHERE number < ?", (1,))
 
 
 @pytest.mark.parametrize("before", [-(10**6), 10**12, 1.5, 2**63 - 1])
