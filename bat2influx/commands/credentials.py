@@ -6,13 +6,28 @@ Only the service's own processes get a credential (systemd.exec(5), "Credentials
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 from bat2influx.config.credentials import credential_of
 from bat2influx.config.paths import is_of_service, service_unit
 from bat2influx.config.settings import Battery, Settings
 from bat2influx.service.ownership import read_regular
+
+
+class _Credential(NamedTuple):
+    """A credential of the service, what it holds, and the option that loads it; '' if unknown.
+
+    `not_loaded`: it is stored, and the running service has not got it. `unreadable`: the service
+    has it, and this process does not.
+    """
+
+    name: str
+    what: str
+    option: str
+    not_loaded: bool
+    unreadable: bool
 
 
 def stored_secrets(path: Path, root: Path = Path("/")) -> Mapping[str, Path]:
@@ -51,30 +66,18 @@ def unreadable_secrets(
     The credential of a [Battery NAME] must have been added to the unit. `root` is the root of the
     file system, `command` is this command, and `by` the option of systemd-run(1) for its output.
     """
-    path = settings.path
-    if "CREDENTIALS_DIRECTORY" in environment or not is_of_service(path):
-        return
-    unit = service_unit(path)
-    given = root / f"run/credentials/{unit}.service"  # there while the service runs
     secrets, options = [], []
-    stored = stored_secrets(path, root)
-    for name, what in _secrets(settings.batteries).items():
-        source = f"{unit}.{name}"
-        if _holds_something(root / "etc/credstore.encrypted" / source):
-            option = f"LoadCredentialEncrypted={name}:{source}"
-        elif _holds_something(root / "etc/credstore" / source):
-            option = f"LoadCredential={name}:{source}"
-        elif _is_given(given / name):
-            option = ""
-        else:
-            continue
-        if option and _lacks(given, name):
+    unit = service_unit(settings.path)
+    for each in _found(settings, environment, root):
+        source = f"{unit}.{each.name}"
+        option = each.option and f"{each.option}={each.name}:{source}"
+        if each.not_loaded:
             yield (
-                f"{unit} does not load {source}, the {what}: write {option} below [Service] with"
-                f" systemctl edit {unit}, and restart the service"
+                f"{unit} does not load {source}, the {each.what}: write {option} below [Service]"
+                f" with systemctl edit {unit}, and restart the service"
             )
-        elif name not in stored:
-            secrets.append(what)
+        elif each.unreadable:
+            secrets.append(each.what)
         if option:
             options.append(f"-p {option}")
     if secrets:
@@ -83,10 +86,39 @@ def unreadable_secrets(
         hint = f"{unit} has its {listed} in a credential, which this command"
         hint += " cannot read"
         if options:
-            config = "" if unit == "bat2influx" else f"--config {path} "
+            config = "" if unit == "bat2influx" else f"--config {settings.path} "
             run = " ".join((f"systemd-run {by} --quiet --wait", *options))
             hint += f"; to use it, run: {run} bat2influx {config}{command}"
         yield hint
+
+
+def unreadable_names(
+    settings: Settings, environment: Mapping[str, str], root: Path = Path("/")
+) -> frozenset[str]:
+    """Return the names of the credentials that the service has and this process cannot read."""
+    return frozenset(each.name for each in _found(settings, environment, root) if each.unreadable)
+
+
+def _found(settings: Settings, environment: Mapping[str, str], root: Path) -> Iterator[_Credential]:
+    """Yield the credentials of the service; none in the service itself, which has read them."""
+    path = settings.path
+    if "CREDENTIALS_DIRECTORY" in environment or not is_of_service(path):
+        return
+    unit = service_unit(path)
+    given = root / f"run/credentials/{unit}.service"  # there while the service runs
+    stored = stored_secrets(path, root)
+    for name, what in _secrets(settings.batteries).items():
+        source = f"{unit}.{name}"
+        if _holds_something(root / "etc/credstore.encrypted" / source):
+            option = "LoadCredentialEncrypted"
+        elif _holds_something(root / "etc/credstore" / source):
+            option = "LoadCredential"
+        elif _is_given(given / name):
+            option = ""
+        else:
+            continue
+        not_loaded = bool(option) and _lacks(given, name)
+        yield _Credential(name, what, option, not_loaded, not not_loaded and name not in stored)
 
 
 def _secrets(batteries: Iterable[Battery]) -> dict[str, str]:

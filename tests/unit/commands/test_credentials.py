@@ -8,7 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from bat2influx.commands.credentials import stored_secrets, unreadable_secrets
+from bat2influx.commands.credentials import (
+    stored_secrets,
+    unreadable_names,
+    unreadable_secrets,
+)
 from bat2influx.config.settings import Settings, load
 
 INI = Path("/etc/bat2influx/bat2influx.ini")
@@ -134,6 +138,20 @@ def test_the_service_itself_and_another_file_have_no_hint(tmp_path: Path) -> Non
     holding(tmp_path, "bat2influx.mqtt-password")
     assert [*unreadable_secrets(settings, {"CREDENTIALS_DIRECTORY": "/x"}, tmp_path)] == []
     assert hints(tmp_path, settings._replace(path=tmp_path / "bat2influx.ini")) == []
+
+
+def test_only_secrets_that_the_service_alone_has_are_unreadable(tmp_path: Path) -> None:
+    """Encrypted ones, and those that were given to it otherwise; not one that it does not load."""
+    settings = configured(tmp_path, TWO)
+    holding(tmp_path, "bat2influx.mqtt-password")
+    assert unreadable_names(settings, {}, tmp_path) == frozenset()
+    holding(tmp_path, "bat2influx.mqtt-password", folder="etc/credstore.encrypted")
+    holding(tmp_path, f"bat2influx.{BOAT}", folder="etc/credstore.encrypted")
+    assert unreadable_names(settings, {}, tmp_path) == {"mqtt-password", BOAT}
+    running = "run/credentials/bat2influx.service"
+    holding(tmp_path, "mqtt-password", "influx-token", folder=running)
+    assert unreadable_names(settings, {}, tmp_path) == {"mqtt-password", "influx-token"}
+    assert not unreadable_names(settings, {"CREDENTIALS_DIRECTORY": "/x"}, tmp_path)
 
 
 def test_root_reads_the_files_of_the_services_credentials(tmp_path: Path) -> None:

@@ -29,10 +29,12 @@ class Ways:
         self.devices: dict[str, list[Step | str]] = {}  # a text is a choice, at the end
         self.database = [GOOD._replace(label="database")]
         self.hints: list[str] = []
+        self.lacking: frozenset[str] = frozenset()  # credentials
         self.notes: tuple[str, ...] = ()
         monkeypatch.setattr(every_step, "device_steps", self._device)
         monkeypatch.setattr(every_step, "database_steps", lambda _: self.database)
         monkeypatch.setattr(every_step, "unreadable_secrets", lambda *_: self.hints)
+        monkeypatch.setattr(every_step, "unreadable_names", lambda *_: self.lacking)
 
     def _device(self, own: Battery, config: str) -> Iterator[Step]:
         assert config == CONFIG
@@ -71,6 +73,33 @@ def test_the_exit_code_is_that_of_the_worst_step(
     """A choice that a person has to make comes first, and a note is no failure."""
     ways.devices, ways.database = {"": device}, database
     assert ways.check() == code
+
+
+LOGIN = Step(WRONG, "login", "the password is wrong")
+
+
+@pytest.mark.parametrize(
+    ("lacking", "untested"),
+    [
+        ([], []),
+        (["mqtt-password"], [""]),
+        (["mqtt-password-boat"], ["boat"]),
+        (["influx-password"], ["[Influx]"]),
+        (["influx-token", "mqtt-password"], ["", "[Influx]"]),
+    ],
+)
+def test_a_login_without_the_services_secret_is_not_called_wrong(
+    ways: Ways, capsys: pytest.CaptureFixture[str], lacking: list[str], untested: list[str]
+) -> None:
+    """It was tried without it; the check fails all the same, and other steps keep their text."""
+    ways.devices = {name: [GOOD, LOGIN] for name in ("", "boat")}
+    ways.database, ways.lacking = [LOGIN, BAD], frozenset(lacking)
+    assert ways.check() == EX_UNAVAILABLE
+    parts = capsys.readouterr().out.split("\n\n")[1:]
+    for name, text in zip(("", "boat", "[Influx]"), parts, strict=True):
+        said = "not tested: it needs the secret" in text, LOGIN.text in text
+        assert said == (name in untested, name not in untested)
+    assert BAD.text in parts[-1]
 
 
 def test_one_device_has_no_heading(ways: Ways, capsys: pytest.CaptureFixture[str]) -> None:
