@@ -179,6 +179,7 @@ class Device(Source):
     def _begin(self, connection: Connection, now: Now) -> None:
         """Begin the conversation on a new connection."""
         self._subscribed = None
+        self._standstill.begin()
         self._monitor.begin(now.mono)
         self._discovery.start(connection)
         if self._liveness.not_responding:
@@ -407,6 +408,7 @@ class Device(Source):
                 asked_for = True
             if self._plan and topic == self._plan.heartbeat:
                 self.clock.heartbeat(message.payload, message.arrival)
+                self._standstill.heartbeat()
             if self._plan and topic == self._plan.completed:
                 self._intake.count(NoValue.REPUBLISHED, self._presence.republished())
         if not asked_for:

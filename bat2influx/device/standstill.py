@@ -18,8 +18,12 @@ class Standstill:
     """What a device detects of a standstill, from step to step."""
 
     def __init__(self, *, heartbeat: bool) -> None:
-        """`heartbeat` is whether the device is kept publishing, so that a pause shows one."""
-        self._heartbeat = heartbeat
+        """`heartbeat` is whether the device is kept publishing, so that a pause shows one.
+
+        It counts from the first heartbeat on: firmware before Venus OS 3.20 sends none.
+        """
+        self._awaited = heartbeat
+        self._beats = False  # whether there was one on this connection
         self._stepped = math.inf  # when it was stepped last
 
     def before(self, now: float, received_at: float | None) -> bool:
@@ -29,7 +33,15 @@ class Standstill:
         """
         paused = now > self._stepped + PAUSE
         self._stepped = now
-        return paused or (self._heartbeat and received_at is not None and now > received_at + GAP)
+        return paused or (self._beats and received_at is not None and now > received_at + GAP)
+
+    def begin(self) -> None:
+        """The connection is new."""
+        self._beats = False
+
+    def heartbeat(self) -> None:
+        """A heartbeat has arrived."""
+        self._beats = self._awaited
 
     def within(self, now: float, arrival: float) -> bool:
         """Return whether a message shows a standstill since this step read the clock, at `now`."""

@@ -293,6 +293,22 @@ def test_a_burst_after_a_freeze_of_the_broker_is_not_stamped_as_new(home: Make) 
     assert stored(device)["Soc"] <= 2
 
 
+def test_a_burst_of_firmware_without_heartbeats_is_stored(home: Make) -> None:
+    """By notifications: silence is the usual thing there, and shows no freeze."""
+    device = home(NOTIFY._replace(fields=(SOC, RELAY)))
+    for number in range(10):
+        device.say(SOC_LEAF, payload=b'{"value":%d}' % number)
+        device.step(0.2)
+    stored(device)
+    for _ in range(20):
+        device.step(0.2)
+    for number in range(20):
+        device.say(SOC_LEAF, payload=b'{"value":%d}' % (100 + number))
+    device.step(0.01)
+    device.step(0.6)
+    assert stored(device)["Soc"] == 20
+
+
 @pytest.mark.parametrize("where", ["before the answer is read", "after it", "in the step"])
 def test_found_a_freeze_outside_a_wait_was_not_seen(home: Make, where: str) -> None:
     """The process may be stopped anywhere: messages queued then are old, and count once."""

@@ -21,12 +21,16 @@ def test_a_pause_between_two_steps_is_seen(later: float, paused: bool) -> None:
     assert not standstill.before(1000.0 + later + 1.0, None)
 
 
-@pytest.mark.parametrize(("heartbeat", "gap"), [(True, True), (False, False)])
-def test_a_gap_counts_where_a_heartbeat_is_awaited(heartbeat: bool, gap: bool) -> None:
-    """Polled, a device publishes nothing until it is asked."""
-    standstill = Standstill(heartbeat=heartbeat)
+@pytest.mark.parametrize("awaited", [True, False])
+def test_a_gap_counts_where_heartbeats_come(awaited: bool) -> None:
+    """Polled, a device publishes nothing until it is asked; old firmware sends no heartbeat."""
+    standstill = Standstill(heartbeat=awaited)
+    assert not standstill.before(1000.0, 1000.0 - GAP - 0.5)
+    standstill.heartbeat()
     assert not standstill.before(1000.0, 1000.0 - GAP)
-    assert standstill.before(1000.5, 1000.0 - GAP) is gap
+    assert standstill.before(1000.5, 1000.0 - GAP) is awaited
+    standstill.begin()
+    assert not standstill.before(1001.0, 1000.0 - GAP)
 
 
 def test_a_message_from_after_the_look_at_the_clock_shows_one_within_the_step() -> None:
