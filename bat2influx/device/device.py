@@ -84,7 +84,7 @@ class Device(Source):
         self._watchdog = watchdog
         self._monitor = ResponseMonitor(self._discovery.portals, battery.address, config, watchdog)
         self._introduction = Introduction()
-        self._standstill = Standstill(heartbeat=notified)
+        self._standstill = Standstill(kept_alive=notified)
         self._fast_path = FastPath(
             self._presence,
             self._discovery,
