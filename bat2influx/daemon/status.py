@@ -18,8 +18,10 @@ from bat2influx.service import notify
 
 log = logging.getLogger(__name__)
 
-EVERY = 1.0  # s between two status lines, EARLY less or more: with the tick that comes anyway,
-EARLY = 0.25  # because a turn of the loop for the line alone costs as much as one for values
+EVERY = 1.0  # s between two status lines
+# s by which a line may come earlier or later, so that it goes with a tick: a turn of the main loop
+# for the line alone costs as much as one for values.
+TOLERANCE = 0.25
 SHOWN = 12  # values of a device in the line
 SHIPPED_ADDRESS = "venus.local"  # config.spec, and the ini file as it is installed
 FIRST_STEPS = "first steps: bat2influx discover, bat2influx pair, bat2influx check"
@@ -43,11 +45,11 @@ class Status:
 
     def timeout(self, now: float) -> float:
         """Return the seconds after which a status line is due even if nothing else is."""
-        return max(0.0, self._next + EARLY - now)
+        return max(0.0, self._next + TOLERANCE - now)
 
     def due(self, now: float) -> bool:
         """Return whether a status line is due; for the first value at once."""
-        return now >= self._next - EARLY or (self._counted > 0 and not self._ready)
+        return now >= self._next - TOLERANCE or (self._counted > 0 and not self._ready)
 
     def text(
         self,

@@ -14,12 +14,12 @@ from bat2influx.cli import COMMANDS
 from bat2influx.clock import Hold
 from bat2influx.config import settings
 from bat2influx.daemon.status import (
-    EARLY,
     EVERY,
     FIRST_STEPS,
     READY_WITHIN,
     SHIPPED_ADDRESS,
     SHOWN,
+    TOLERANCE,
     Status,
     joined,
 )
@@ -339,7 +339,7 @@ def test_a_line_waits_for_a_turn_that_comes_anyway() -> None:
     status = Status(100.0, 120.0)
     status.send("", 107.5)
     waits = [status.timeout(now) for now in (107.5, 108.0, 108.75, 110.0)]
-    assert waits == [EVERY + EARLY, 0.75, 0.0, 0.0]
+    assert waits == [EVERY + TOLERANCE, 0.75, 0.0, 0.0]
     assert [status.due(now) for now in (107.5, 108.2, 108.25, 109.0)] == [False, False, True, True]
 
 
