@@ -42,7 +42,7 @@ def check(
         try:
             lacks_password = credential_of(battery.name) in lacking
             for step in device_steps(battery, str(settings.path)):
-                show(_without_secret(step) if lacks_password else step)
+                show(_without_secret(step, "device") if lacks_password else step)
         except UndecidedError as error:
             show(Step(WRONG, "choice", str(error)))
             undecided = True
@@ -50,15 +50,15 @@ def check(
         show.heading("[Influx]")
     lacks_secret = not lacking.isdisjoint(("influx-password", "influx-token"))
     for step in database_steps(settings):
-        show(_without_secret(step) if lacks_secret else step)
+        show(_without_secret(step, "database") if lacks_secret else step)
     if undecided:
         return os.EX_CONFIG
     return os.EX_UNAVAILABLE if show.wrong else os.EX_OK
 
 
-def _without_secret(step: Step) -> Step:
-    """Return the step; a login that failed for want of the service's secret says only that."""
+def _without_secret(step: Step, peer: str) -> Step:
+    """Return the step; a failed login without the service's secret counts as not tested."""
     if step.state != WRONG or step.label != "login":
         return step
-    text = "not tested: it needs the secret that this command cannot read; see the note above"
-    return step._replace(text=text)
+    text = f"not tested: the {peer} rejected the login without the service's secret, which this"
+    return step._replace(text=f"{text} command cannot read; see the note above")
