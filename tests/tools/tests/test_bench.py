@@ -115,6 +115,8 @@ def test_every_target_belongs_to_an_existing_figure() -> None:
         made += delay.beside(what, {"ours": [1.0, 2.0], BEFORE: [1.0, 2.0]}, "ours", {})
     elsewhere = {  # with the servers that they need
         ("processor in a flood", ""),
+        ("processor in a flood", BEFORE),
+        ("start to first stored value", BEFORE),
         ("a flood, stored", "mosquitto_sub"),
         ("memory at any load", ""),
         ("backlog on disk", ""),
