@@ -18,6 +18,7 @@ After=mosquitto.service
 [Service]
 WorkingDirectory={STAND_IN}
 StandardOutput=file:{GX}/said
+ExecStartPre=/bin/rm -f {GX}/said
 ExecStart=/usr/bin/python3 -B -m tests.standins.venus.gx {GX} --host {HOST}
 ExecStartPost=/bin/sh -c 'until grep -q ready {GX}/said; do sleep 0.05; done'
 """
