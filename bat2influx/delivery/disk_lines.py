@@ -9,11 +9,15 @@ difference. No line begins with the byte 2, which distinguishes the two forms.
 
 Measured with the nine fields once a second (bytes a value, 37.8 as text; µs a value to deflate):
 
-    lines in a row          9      90     900    1,800   3,600
-    deflated as they are   17.4    9.1    8.2    8.1     8.0
-    stamps apart, level 1  16.4    7.5    6.3    6.2     6.1     0.7
-                  level 6  16.3    6.7    5.3    5.1     5.0     1.2
-                  level 9  16.3    6.6    5.1    5.0     4.8     1.8
+    lines in a row            9      90     900    1,800   3,600
+    deflated as they are     17.4    9.1    8.2    8.1     8.0
+    stamps apart, level 6    16.0    6.6    5.3    5.2     5.0     1.9
+    filtered,     level 1    16.1    7.5    6.3    6.2     6.1     0.9
+                  level 6    15.8    6.3    4.9    4.8     4.6     1.3
+                  level 9    15.8    6.3    4.7    4.6     4.4     2.4
+
+The strategy "filtered" is zlib's for numbers that change a little: it leaves out the shortest
+repetitions, which cost more than the digits.
 
 So the nine lines of a second alone gain little, and rows of seconds are merged later
 (disk_merge.py). A preset dictionary would have to be stored in the file, for each configuration,
@@ -62,7 +66,9 @@ def packed(lines: Sequence[bytes]) -> bytes:
         raise LineError("a line is empty")
     if len(text) > MAX_UNPACKED - 2 * len(lines) or len(lines) > ROW_LINES:
         return text
-    stream = zlib.compressobj(_LEVEL, zlib.DEFLATED, -zlib.MAX_WBITS)
+    stream = zlib.compressobj(
+        _LEVEL, zlib.DEFLATED, -zlib.MAX_WBITS, zlib.DEF_MEM_LEVEL, zlib.Z_FILTERED
+    )
     deflated = stream.compress(_split(lines)) + stream.flush()
     if len(deflated) + _HEAD >= len(text) and not text.startswith(_MARK):
         return text

@@ -190,7 +190,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--fleet-seconds", type=float, default=10.0, help="seconds of its load")
     parser.add_argument("--fleet-watched", type=float, default=8.0, help="seconds of delays")
     parser.add_argument("--fleet-rounds", type=int, default=1, help="rounds in each shape")
-    parser.add_argument("--waiting", type=int, default=54_000, help="values of a backlog")
+    parser.add_argument("--waiting", type=int, default=540_000, help="values of a backlog")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures to this file")
     parser.add_argument("--page", type=Path, metavar="FILE", help="insert the table into this page")
     return parser.parse_args()

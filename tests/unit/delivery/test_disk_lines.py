@@ -80,7 +80,7 @@ def test_the_nine_fields_take_five_bytes_a_value() -> None:
     lines = nine_values(200)
     assert len(lines) == ROW_LINES
     assert len(b"\n".join(lines)) / ROW_LINES > 37
-    assert len(packed(lines)) / ROW_LINES < 5.5
+    assert len(packed(lines)) / ROW_LINES < 5.0
     assert first_stamp(packed(lines)) == stamp_of(lines[0])
 
 
