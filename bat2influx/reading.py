@@ -91,6 +91,14 @@ class Stamper:
         """Forget `field`, which has no more values."""
         self._last.pop(field, None)
 
+    def latest(self, field: str | bytes) -> int:
+        """Return the latest stamp of `field`; -1 if it has none."""
+        return self._last.get(field, -1)
+
+    def note(self, field: str | bytes, time_ns: int) -> None:
+        """Take over a stamp that a caller has given by arrival, as `stamp` does."""
+        self._last[field] = time_ns
+
     def stamp(self, field: str | bytes, arrival_ns: int) -> int | None:
         """Return the stamp for a value of `field`; None if it is not the first of a tick."""
         last = self._last.get(field, -1)

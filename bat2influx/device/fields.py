@@ -29,7 +29,7 @@ Pure: times are monotonic seconds, W is the watchdog interval.
 from __future__ import annotations
 
 import math
-from collections.abc import Container, Iterable
+from collections.abc import Container, Iterable, Mapping
 from enum import Enum
 
 from bat2influx.device.plan import Request
@@ -184,20 +184,33 @@ class FieldStates:
         """Process a message if it is an ordinary value; return whether it is.
 
         An ordinary value is one for which `message` returns VALUE whatever is in doubt elsewhere,
-        in the state of nearly all messages. Otherwise nothing is changed.
+        in the state of nearly all messages. Otherwise nothing is changed. The caller must call
+        `values_received` afterwards.
         """
-        topic = self._topics.get(name)
-        if topic is None:
-            return False
         if self._notified:
-            if topic.state is not FieldState.IDLE or topic.held:
-                return False
-            topic.answered_at = now  # everything else is as after an answer
-        else:
-            if topic.state is not FieldState.ASKED or now > topic.since + ANSWER_WITHIN:
-                return False
-            self._answered(topic, now)
+            return self.accepts_changes(name)
+        topic = self._topics.get(name)
+        if (
+            topic is None
+            or topic.state is not FieldState.ASKED
+            or now > topic.since + ANSWER_WITHIN
+        ):
+            return False
+        self._answered(topic, now)
         return True
+
+    def accepts_changes(self, name: str) -> bool:
+        """Return whether a notification on this topic is an ordinary value; it changes nothing."""
+        topic = self._topics.get(name)
+        return topic is not None and topic.state is FieldState.IDLE and not topic.held
+
+    def values_received(self, latest: Mapping[str, float]) -> None:
+        """Ordinary values arrived on these topics; the latest arrival of each.
+
+        Everything else is as after an answer, in both modes.
+        """
+        for name, at in latest.items():
+            self._topics[name].answered_at = at
 
     def _room(self, topic: _Topic, now: float) -> int:
         """Return how many messages are held: one per request, or one if old messages may come."""

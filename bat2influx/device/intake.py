@@ -10,7 +10,7 @@ No socket, no clock: times are passed in.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from bat2influx.clock import Now
 from bat2influx.config.settings import Battery
@@ -60,6 +60,26 @@ class BaseIntake:
         self.rows.append((stored, value, time_ns))
 
 
+class OpenSeries:
+    """The latest value of a series while a read is processed; see fast_path.py.
+
+    `value` is its value in this tick, None without one; `time_ns` its latest stamp. `topic` is that
+    of its values, and `arrival` when the latest came, by the clock of packets; `more` is the next
+    series of the same topic.
+    """
+
+    __slots__ = ("arrival", "label", "more", "stored", "time_ns", "topic", "value")
+
+    def __init__(self, topic: str, label: str, stored: Stored, more: OpenSeries | None) -> None:
+        self.topic = topic
+        self.label = label
+        self.stored = stored
+        self.more = more
+        self.value: float | None = None
+        self.time_ns = -1
+        self.arrival: int | None = None
+
+
 class Intake(BaseIntake):
     """The values of one device, and counts of its messages that are no values."""
 
@@ -105,6 +125,33 @@ class Intake(BaseIntake):
             else:
                 in_tick[label] = value
                 self._store(plan, label, value, arrival_ns)
+
+    @property
+    def at_arrival(self) -> bool:
+        """Whether changes are stored when they arrive, so that series can be opened."""
+        return self._notified and not self._at_tick
+
+    def open(self, plan: Plan, topic: str, labels: Sequence[str]) -> OpenSeries:
+        """Return the series of a topic: the caller adds rows, and must call `close` afterwards."""
+        first = None
+        for label in reversed(labels):
+            first = OpenSeries(topic, label, plan.series[label], first)
+            first.value, first.time_ns = self._in_tick.get(label), self._stamper.latest(label)
+        assert first is not None  # each topic of a plan has labels
+        return first
+
+    def close(self, opened: Iterable[OpenSeries], repeated: int) -> None:
+        """Take over what has become of opened series; `repeated` values were not stored."""
+        self.count(NoValue.REPEATED, repeated)
+        if self.rows:
+            self.last_value_ns = self.rows[-1][2]
+        for first in opened:
+            series: OpenSeries | None = first
+            while series:
+                if series.value is not None:
+                    self._in_tick[series.label] = self.latest[series.label] = series.value
+                    self._stamper.note(series.label, series.time_ns)
+                series = series.more
 
     def forget(self, labels: Iterable[str]) -> None:
         """These labels have no value any more."""

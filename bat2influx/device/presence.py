@@ -133,9 +133,14 @@ class Presence:
         """
         return self._fields.accept_value(topic, at)
 
+    def accepts_changes(self, topic: str) -> bool:
+        """Return whether a notification there is an ordinary value, as `accept_value` does."""
+        return self._fields.accepts_changes(topic)
+
     def values_received(self, latest: Mapping[str, float]) -> None:
         """Ordinary values arrived on these topics; the latest arrival of each (monotonic s)."""
         self._answered_topics.update(latest)
+        self._fields.values_received(latest)
         received_at: dict[Place, float] = {}
         for topic, at in latest.items():
             place = self._places[topic]

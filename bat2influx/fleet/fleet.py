@@ -231,17 +231,11 @@ class Fleet(Source):
     # Messages
 
     def _process(self, connection: Connection, now: Now) -> None:
-        before, mono, distance = self.messages, now.mono, now.distance
-        known, process = self._intake.known.get, self._intake.process
-        for packet in connection.take_packets():
-            topic, payload, retain, arrival = packet
-            series = known(topic)
-            if series is None or retain:
-                self._process_other(message_of(packet, self._prefix), now)
-            else:
-                self.messages += 1
-                series.pulse.received_at = mono
-                process(series, payload, arrival + distance)
+        before, mono, packets = self.messages, now.mono, connection.take_packets()
+        self.messages += len(packets)
+        for packet in self._intake.process_known(packets, mono, now.distance):
+            self.messages -= 1  # it may be none of a device
+            self._process_other(message_of(packet, self._prefix), now)
         self._note_values()
         if self.messages > before:
             self._broker.message_received()
@@ -276,7 +270,8 @@ class Fleet(Source):
             self._left_out += bool(pulse) and self._memory.full
             return False
         self._note_not_notified(wanted.origin)
-        self._intake.process(series, message.payload, message.arrival + now.distance)
+        value = protocol.decode(message.payload)
+        self._intake.process(series, value, message.arrival + now.distance)
         return True
 
     def _note_not_notified(self, origin: Origin) -> None:

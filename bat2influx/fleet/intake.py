@@ -10,13 +10,15 @@ together have as many as fit into `Memory`.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+
 from bat2influx.device.intake import BaseIntake
 from bat2influx.fleet.keepalive import Pulse
 from bat2influx.fleet.memory import Memory
 from bat2influx.fleet.plan import WantedTopic
+from bat2influx.mqtt.publishes import Packet
 from bat2influx.reading import Origin
-from bat2influx.venus import protocol
-from bat2influx.venus.protocol import NoValue
+from bat2influx.venus.protocol import NoValue, decode
 
 SERIES_OF_ONE = 1_000
 
@@ -98,9 +100,38 @@ class FleetIntake(BaseIntake):
             if time_ns is not None:
                 self._add(series, value, time_ns)
 
-    def process(self, series: TopicSeries, payload: bytes, arrival_ns: int) -> None:
-        """Process a message of a known topic; `arrival_ns` is the wall clock."""
-        value = protocol.decode(payload)
+    def process_known(
+        self, packets: Iterable[Packet], received_at: float, distance: int
+    ) -> Iterator[Packet]:
+        """Process messages of known topics, and yield the others, in order.
+
+        Their devices count as heard at `received_at` (monotonic s). `distance` is from the clock of
+        packets to the wall clock. An ordinary value is processed here, with the result of `process`
+        and without its calls, which take half of the time.
+        """
+        known, append = self.known.get, self.rows.append
+        by_tick, tick = self._by_tick, self._tick
+        for packet in packets:
+            topic, payload, retain, arrival = packet
+            series = known(topic)
+            if series is None or retain:
+                yield packet
+                continue
+            series.pulse.received_at = received_at
+            value = decode(payload)
+            arrival_ns = arrival + distance
+            again = series.tick == tick and series.value == value
+            if again or series.more or by_tick or isinstance(value, NoValue):
+                self.process(series, value, arrival_ns)
+                continue
+            series.value, series.tick = value, tick
+            series.stamp = time_ns = arrival_ns if arrival_ns != series.stamp else arrival_ns + 1
+            append((series, value, time_ns))
+        if self.rows:
+            self.last_value_ns = self.rows[-1][2]
+
+    def process(self, series: TopicSeries, value: float | NoValue, arrival_ns: int) -> None:
+        """Process what a message of a known topic contains; `arrival_ns` is the wall clock."""
         if isinstance(value, NoValue):
             self.no_values[value] += 1
             for each in (series, *series.more):

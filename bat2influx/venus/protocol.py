@@ -22,7 +22,9 @@ from bat2influx.safe_json import parse, parse_object
 _JSON = json.JSONDecoder()
 _BLANKS = " \t\n\r"  # allowed around JSON
 MAX_PAYLOAD = 65_536  # bytes; a value of a device takes under 300
-# What a device writes for nearly every value; as JSON it has the same meaning.
+# What a device writes for nearly every value; as JSON it has the same meaning. The first needs no
+# rounding: a number with DECIMALS at most, and fewer digits than a float has.
+_SHORT = re.compile(rb'\{"value":-?(?!0[0-9])[0-9]{1,9}(?:\.[0-9]{1,4})?\}').fullmatch
 _PLAIN = re.compile(rb'\{"value":-?(?!0[0-9])[0-9]+(?:\.[0-9]+)?\}').fullmatch
 _MAX_PLAIN = 32  # bytes; every number of so few digits is finite
 DECIMALS = 4
@@ -109,8 +111,10 @@ def decode(payload: bytes) -> float | NoValue:
     For any other payload, return the reason. Never raises, whatever the bytes. `[]` is the null of
     the older dbus-mqtt; a message of zero bytes means that the service has left the bus.
     """
+    if _SHORT(payload):
+        return float(payload[9:-1]) + 0.0  # no -0.0
     if len(payload) <= _MAX_PLAIN and _PLAIN(payload):
-        return round(float(payload[9:-1]), DECIMALS) + 0.0  # no -0.0
+        return round(float(payload[9:-1]), DECIMALS) + 0.0
     return decode_json(payload)
 
 

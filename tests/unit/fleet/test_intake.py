@@ -13,8 +13,9 @@ from bat2influx.fleet.intake import FleetIntake
 from bat2influx.fleet.keepalive import Pulse
 from bat2influx.fleet.memory import SERIES, Memory
 from bat2influx.fleet.plan import WantedTopic
+from bat2influx.mqtt.publishes import Packet
 from bat2influx.reading import NS, Origin
-from bat2influx.venus.protocol import NoValue
+from bat2influx.venus.protocol import NoValue, decode
 
 START = 1_767_225_610 * NS
 
@@ -38,7 +39,41 @@ class Devices:
         """Deliver a device's message, a moment later."""
         self.now += 1000
         series = self.intake.known[f"N/{portal}/vebus/275/A".encode()]
-        self.intake.process(series, payload.encode(), self.now)
+        self.intake.process(series, decode(payload.encode()), self.now)
+
+    def read(self, messages: Sequence[tuple[str, bytes, bool]], *, known: bool) -> list[Packet]:
+        """Deliver messages of topics that arrive together; return those that are handed back.
+
+        With `known`, by the loop for known topics, and otherwise one after the other.
+        """
+        packets = [
+            (f"N/{portal}/vebus/275/A".encode(), payload, int(retain), self.now + number // 2)
+            for number, (portal, payload, retain) in enumerate(messages)
+        ]
+        self.now += len(messages) // 2
+        if known:
+            return [*self.intake.process_known(packets, float(self.now), 7)]
+        others = []
+        for packet in packets:
+            topic, payload, retain, arrival = packet
+            series = self.intake.known.get(topic)
+            if series and not retain:
+                series.pulse.received_at = float(self.now)
+                self.intake.process(series, decode(payload), arrival + 7)
+            else:
+                others.append(packet)
+        return others
+
+    def state(self) -> list[object]:
+        """Return what is known of all series, and what was counted."""
+        slots = "value", "tick", "stamp"
+        return [
+            self.intake.readings,
+            self.intake.last_value_ns,
+            [*self.intake.no_values.items()],
+            [[getattr(each, slot) for slot in slots] for each in self.intake.known.values()],
+            [each.pulse.received_at for each in self.intake.known.values()],
+        ]
 
     def tick(self) -> None:
         """Begin the next tick."""
@@ -52,6 +87,28 @@ class Devices:
             for each in self.intake.readings
             if each.origin.portal == portal and each.field == field
         ]
+
+
+MESSAGE = st.tuples(
+    st.sampled_from(["c0", "c1", "c1", "c1", "c2", "unknown"]),
+    st.sampled_from([b'{"value":1}', b'{"value":1}', b'{"value":2.5}', b'{"value":null}', b""]),
+    st.sampled_from([False] * 5 + [True]),
+)
+
+
+@given(st.booleans(), st.booleans(), st.lists(st.lists(MESSAGE, max_size=8), max_size=8))
+def test_messages_that_arrive_together_are_processed_as_single_ones(
+    by_tick: bool, shared: bool, reads: list[list[tuple[str, bytes, bool]]]
+) -> None:
+    """With the same values, stamps and counts; some arrive at the same ns."""
+    together, single = (Devices(by_tick=by_tick, shared=shared, topics=3) for _ in range(2))
+    for number, messages in enumerate(reads):
+        if number % 3 == 2:
+            together.tick()
+            single.tick()
+        handed_back = together.read(messages, known=True)
+        assert handed_back == single.read(messages, known=False)
+        assert together.state() == single.state()
 
 
 def test_a_topic_may_be_two_fields() -> None:

@@ -66,7 +66,7 @@ def test_what_is_counted_is_what_is_taken(length: int, by_tick: bool) -> None:
                 assert wanted
                 series = intake.learn(topic, wanted, pulse)
                 assert series
-                intake.process(series, b'{"value":1.5}', 10**18 + len(intake.known))
+                intake.process(series, 1.5, 10**18 + len(intake.known))
         intake.begin_tick(10**18)
         encoder.lines("", intake.pop_rows())
         taken = tracemalloc.get_traced_memory()[0] - before

@@ -65,7 +65,11 @@ def streams(draw: st.DrawFn) -> tuple[Protocol, bytes]:
 
 
 def one_by_one(data: bytes, start: int, protocol: Protocol) -> Iterator[tuple[Packet, int]]:
-    """Yield each complete PUBLISH of QoS 0, and its end, as long as they are valid."""
+    """Yield each complete PUBLISH of QoS 0, and its end, as long as they are valid.
+
+    The first arrives at 7 ns, each later one 1 ns after the one before.
+    """
+    arrival = 7
     while start + 1 < len(data) and data[start] & 0xF6 == 0x30:
         try:
             length, body = packets.variable(data, start + 1)
@@ -75,8 +79,8 @@ def one_by_one(data: bytes, start: int, protocol: Protocol) -> Iterator[tuple[Pa
             topic, payload = packets.publish(data[body:end], protocol)
         except (IndexError, MalformedError):
             return
-        yield (topic, payload, data[start] & 1, 7), end
-        start = end
+        yield (topic, payload, data[start] & 1, arrival), end
+        start, arrival = end, arrival + 1
 
 
 @settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
