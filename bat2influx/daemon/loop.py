@@ -2,6 +2,11 @@
 
 Signals and other threads write to that descriptor. The caller reads the clock, and calls nothing
 in the loop that may block.
+
+Under load messages gather: after a step with FEW messages the next one follows GATHER later, so
+that more values share the fixed cost of a step. A flood would otherwise be read in portions of ten.
+The messages wait in the socket, and their arrival is when they are read. After a step with MANY
+there is no pause, because it would limit the rate.
 """
 
 from __future__ import annotations
@@ -10,13 +15,19 @@ import contextlib
 import selectors
 import signal
 import socket
+import time
 from collections.abc import Callable, Iterable, Sequence
 from types import FrameType
 
 from bat2influx.clock import Now
 from bat2influx.device.source import Source
 
+FEW = 16  # messages in a step; a tick of nine values has fewer
+MANY = 500  # messages in a step; some 50 bytes each, so that received pieces (link.py) hold more
+GATHER = 0.005  # s; a quarter of the distance between requests under load (pacing.py)
 STALL = 0.5  # s beyond its timeout, after which a wait counts as a stall of the machine
+_BOTH = selectors.EVENT_READ | selectors.EVENT_WRITE
+_WAKEUP: tuple[int, object] = (selectors.EVENT_READ, None)  # of a descriptor without an owner
 
 
 class Loop:
@@ -25,8 +36,9 @@ class Loop:
     def __init__(self) -> None:
         self.wakeup = Wakeup()
         self._selector = selectors.DefaultSelector()
-        self._selector.register(self.wakeup, selectors.EVENT_READ)
-        self._owners: dict[int, object] = {}  # by descriptor, whose number may be reused
+        self._watched: dict[int, tuple[int, object]] = {}  # by descriptor: events, and the owner,
+        # because the number of a descriptor may be reused
+        self._gathering = False  # whether messages should gather before the next step
         self._stood_still = 0.0  # s that the latest wait took beyond its timeout
 
     def wait(
@@ -44,6 +56,9 @@ class Loop:
         now = look()
         self._watch(devices, more)
         timeout = min([most, *(device.timeout(now) for device in devices)])
+        if self._gathering and timeout >= GATHER:
+            time.sleep(GATHER)
+            timeout -= GATHER
         ready = {key.fd: mask for key, mask in self._selector.select(timeout)}
         self._stood_still = look().mono - now.mono - max(0.0, timeout)
         if ready.pop(self.wakeup.fileno(), None):
@@ -52,19 +67,19 @@ class Loop:
 
     def step(self, devices: Sequence[Source], ready: dict[int, int], now: Now) -> bool:
         """Step each device; return whether one of them has received a message."""
-        heard = False
+        before = sum(device.messages for device in devices)
         for device in devices:
             if self._stood_still > STALL:
                 device.stalled(self._stood_still)
             mask = ready.get(device.fileno(), 0)
-            before = device.messages
             device.step(
                 now,
                 readable=bool(mask & selectors.EVENT_READ),
                 writable=bool(mask & selectors.EVENT_WRITE),
             )
-            heard = heard or device.messages > before
-        return heard
+        received = sum(device.messages for device in devices) - before
+        self._gathering = FEW <= received < MANY
+        return received > 0
 
     def close(self) -> None:
         """Close the selector, and reset the signals' wake-up descriptor."""
@@ -72,24 +87,27 @@ class Loop:
         self.wakeup.close()
 
     def _watch(self, devices: Sequence[Source], more: Iterable[int]) -> None:
-        wanted = dict.fromkeys((self.wakeup.fileno(), *more), selectors.EVENT_READ)
-        before, self._owners = self._owners, {}
+        """Watch these descriptors from now on; nearly always they are the same as before."""
+        wanted = dict.fromkeys((self.wakeup.fileno(), *more), _WAKEUP)
         for device in devices:
-            if device.fileno() >= 0:
-                write = selectors.EVENT_WRITE if device.wants_write else 0
-                wanted[device.fileno()] = selectors.EVENT_READ | write
-                self._owners[device.fileno()] = device.connection
-        watched = {key.fd: key.events for key in self._selector.get_map().values()}
-        for fd in watched.keys() - wanted.keys():
+            if (fd := device.fileno()) >= 0:
+                wanted[fd] = (
+                    _BOTH if device.wants_write else selectors.EVENT_READ,
+                    device.connection,
+                )
+        before, self._watched = self._watched, wanted
+        if wanted == before:
+            return
+        for fd in before.keys() - wanted.keys():
             self._selector.unregister(fd)
-        for fd in wanted.keys() - watched.keys():
-            self._selector.register(fd, wanted[fd])
-        for fd in wanted.keys() & watched.keys():
-            if self._owners.get(fd) is not before.get(fd):  # the kernel dropped the closed one
+        for fd, (events, owner) in wanted.items():
+            if fd not in before:
+                self._selector.register(fd, events)
+            elif owner is not before[fd][1]:  # the kernel dropped the closed one
                 self._selector.unregister(fd)
-                self._selector.register(fd, wanted[fd])
-            elif wanted[fd] != watched[fd]:
-                self._selector.modify(fd, wanted[fd])
+                self._selector.register(fd, events)
+            elif events != before[fd][0]:
+                self._selector.modify(fd, events)
 
 
 class Wakeup:

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from bat2influx.clock import Now
-from bat2influx.daemon.loop import STALL, Loop, Wakeup
+from bat2influx.daemon.loop import FEW, GATHER, MANY, STALL, Loop, Wakeup
 
 READ, WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
 BOTH = READ | WRITE
@@ -267,6 +267,41 @@ def test_a_wait_far_beyond_its_timeout_is_a_stall(
     loop.wait(devices, clock(200.0), LONG)
     loop.step(devices, {}, at(200.0))
     assert [device.calls[len(expected) :] for device in devices] == [[(200.0, False, False)]] * 2
+
+
+@pytest.mark.parametrize(
+    ("received", "timeout", "pauses"),
+    [
+        (FEW - 1, LONG, []),
+        (FEW, LONG, [GATHER]),
+        (MANY - 1, LONG, [GATHER]),
+        (MANY, LONG, []),
+        (FEW, GATHER, [GATHER]),
+        (FEW, GATHER / 2, []),
+        (FEW, 0.0, []),
+    ],
+)
+def test_messages_gather_under_load(
+    loop: Loop,
+    make: Make,
+    monkeypatch: pytest.MonkeyPatch,
+    received: int,
+    timeout: float,
+    pauses: list[float],
+) -> None:
+    """Before the next wait only, which is shorter by the pause, and if nothing else is due."""
+    slept: list[float] = []
+    monkeypatch.setattr("bat2influx.daemon.loop.time.sleep", slept.append)
+    devices: list[Any] = [make(timeout), make()]
+    devices[0].logged, devices[1].logged = received - 3, 3
+    loop.step(devices, {}, at(0.0))
+    wait(loop, devices)
+    assert slept == pauses
+    assert Selector.waits == [timeout - sum(pauses)]
+    devices[0].logged = devices[1].logged = 0
+    loop.step(devices, {}, at(0.0))
+    wait(loop, devices)
+    assert slept == pauses
 
 
 def test_a_wake_up_ends_one_wait_and_is_in_no_result(loop: Loop) -> None:
