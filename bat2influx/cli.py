@@ -1,7 +1,7 @@
 """The command line: a table of commands, each of which registers its own arguments.
 
-Exit codes are those of sysexits.h. Only the module of the chosen command is imported: the daemon
-has nothing in memory that it does not use, and a command starts without the others' imports.
+The daemon's usual command line does not get here (__main__.py). Exit codes are those of sysexits.h.
+Only the module of the chosen command is imported, so that it starts without the others' imports.
 """
 
 from __future__ import annotations
@@ -60,8 +60,6 @@ DEFAULT = "run"
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit code."""
     arguments = sys.argv[1:] if arguments is None else arguments
-    if daemon := _daemon(arguments):
-        return int(_module(DEFAULT).run(daemon))
     before = signal.signal(signal.SIGINT, signal.SIG_DFL)  # parsing also imports the command
     options = parser().parse_args(arguments)
     if options.command in (None, DEFAULT):
@@ -77,19 +75,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.kill(os.getpid(), signal.SIGPIPE)
         raise
     return code
-
-
-def _daemon(arguments: Sequence[str]) -> argparse.Namespace | None:
-    """Return the options of the usual command line of the daemon, None for any other one.
-
-    The parser takes a twentieth of the time of a start.
-    """
-    match [*arguments]:
-        case [] | ["run"]:
-            return argparse.Namespace(command=DEFAULT, config=DEFAULT_CONFIG)
-        case ["--config", file] | ["--config", file, "run"] if not file.startswith("-"):
-            return argparse.Namespace(command=DEFAULT, config=Path(file))
-    return None
 
 
 def parser() -> argparse.ArgumentParser:

@@ -8,10 +8,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bat2influx.commands import output
-from bat2influx.commands.credentials import stored_secrets
-from bat2influx.config.inifile import MissingFileError
 from bat2influx.config.paths import DEFAULT_CONFIG
-from bat2influx.config.settings import ConfigError, Settings, load
+from bat2influx.service import lean_imports
+
+with lean_imports.imports_of_validate():
+    from bat2influx.commands.credentials import stored_secrets
+    from bat2influx.config.inifile import MissingFileError
+    from bat2influx.config.settings import ConfigError, Settings, load
 
 TEMPLATE = Path("/usr/share/bat2influx/bat2influx.ini")  # of the package
 

@@ -5,16 +5,19 @@ The configuration is read before anything else is imported, so that errors in it
 
 from __future__ import annotations
 
-import argparse
 import gc
 import logging
 import os
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bat2influx.commands import configuration
 from bat2influx.config.paths import service_unit, service_user, state_directory
 from bat2influx.service.ownership import OwnerError, become_owner, owner_to_be
+
+if TYPE_CHECKING:
+    import argparse
 
 log = logging.getLogger(__name__)
 
@@ -33,17 +36,22 @@ def register(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
+    """Run the daemon as `run_daemon` does."""
+    return run_daemon(options.config)
+
+
+def run_daemon(config: Path) -> int:
     """Run the daemon until a signal ends it; return the exit code."""
-    settings = configuration.read_or_complain(options.config)
+    settings = configuration.read_or_complain(config)
     if settings is None:
         return os.EX_CONFIG
-    state = state_directory(options.config, os.environ)
+    state = state_directory(config, os.environ)
     try:
-        if os.geteuid() == 0 and owner_to_be(state, service_user(options.config, os.environ)):
-            return _before_service(options.config, state)
+        if os.geteuid() == 0 and owner_to_be(state, service_user(config, os.environ)):
+            return _before_service(config, state)
         owner = become_owner(state)
     except (OwnerError, OSError) as error:
-        configuration.complain([f"{error}; {_by_hand(options, error)}"])
+        configuration.complain([f"{error}; {_by_hand(config, error)}"])
         return os.EX_NOPERM
     if owner:  # the directory of root's session is not this user's
         os.environ.pop("XDG_RUNTIME_DIR", None)
@@ -59,7 +67,7 @@ def run(options: argparse.Namespace) -> int:
         text = "started by root; running as %s, the owner of %s"
         log.info(text, owner.name, owner.path, extra=journal.event("owner"))
     try:
-        return main.run(settings, partial(configuration.read, options.config))
+        return main.run(settings, partial(configuration.read, config))
     except Exception:
         text = "exiting: internal error in bat2influx"
         log.critical(text, exc_info=True, extra=journal.event("internal error"))
@@ -77,7 +85,7 @@ def _before_service(config: Path, state: Path) -> int:
     return os.EX_NOPERM
 
 
-def _by_hand(options: argparse.Namespace, error: OwnerError | OSError) -> str:
+def _by_hand(config: Path, error: OwnerError | OSError) -> str:
     """Return the command that runs the daemon as the right user."""
     user = error.owner.name if isinstance(error, OwnerError) else "USER"
-    return f"run: runuser -u {user} -- bat2influx --config {options.config} run"
+    return f"run: runuser -u {user} -- bat2influx --config {config} run"

@@ -13,11 +13,13 @@ from collections import deque
 from collections.abc import Mapping
 from typing import Any
 
-from systemd.journal import JournalHandler
-
 from bat2influx.failure import Trouble
 from bat2influx.printable import clean, shortened, span
+from bat2influx.service import lean_imports
 from bat2influx.service.events import message_id
+
+with lean_imports.imports_of_journal():
+    from systemd.journal import JournalHandler
 
 IDENTIFIER = "bat2influx"
 REMIND = 3600.0  # s between two reminders of a failure that lasts

@@ -1,5 +1,8 @@
 """Keeps modules out of memory that libraries import but this program does not use.
 
+`configobj.validate` imports pprint for its examples, and so dataclasses, inspect and ast (1 MB, and
+a twentieth of the time of a start). `systemd.journal` and `paho` import platform to learn that this
+is no Windows.
 `paho` imports urllib.request (1 MB with its imports) for proxies, hashlib (0.7 MB) for websockets,
 and ssl (4 MB); this program gives it connected sockets instead. `http.client` imports ssl for
 HTTPSConnection, and works without it. A daemon that uses TLS imports ssl later (net/tls.py).
@@ -11,6 +14,7 @@ without chardet it uses a smaller library, and warns that this combination is un
 
 from __future__ import annotations
 
+import os
 import sys
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
@@ -19,6 +23,7 @@ from types import ModuleType
 
 _UNUSED = ("pandas", "chardet", "brotli", "brotlicffi", "zstandard", "simplejson")
 _HTTP = "http.client"
+_PLATFORM = "platform"
 _EMPTY = ("urllib.request", "hashlib", "ssl")  # paho cannot be imported without these
 # Exceptions that paho 1.6 and 2.1 catch from a socket; mqtt/link.py never raises them.
 _NAMES_OF_SSL = ("SSLWantReadError", "SSLWantWriteError")
@@ -50,14 +55,39 @@ def imports_of_http_client() -> Iterator[None]:
 
 
 @contextmanager
+def imports_of_validate() -> Iterator[None]:
+    """Import configobj.validate without pprint inside this block."""
+    stand_in = ModuleType("pprint")
+    vars(stand_in)["pprint"] = print
+    with _for_a_while({"pprint": stand_in} if "pprint" not in sys.modules else {}):
+        yield
+
+
+@contextmanager
+def imports_of_journal() -> Iterator[None]:
+    """Import systemd.journal without platform inside this block."""
+    with _for_a_while(_platform()):
+        yield
+
+
+@contextmanager
 def imports_of_paho() -> Iterator[None]:
     """Replace modules that paho does not need here by empty ones inside this block."""
     empty = [name for name in _EMPTY if name not in sys.modules]
     stand_ins = {name: ModuleType(name) for name in empty}
     if stand_in := stand_ins.get("ssl"):
         vars(stand_in).update({name: type(name, (OSError,), {}) for name in _NAMES_OF_SSL})
-    with _for_a_while(stand_ins):
+    with _for_a_while({**stand_ins, **_platform()}):
         yield
+
+
+def _platform() -> dict[str, ModuleType]:
+    """Return a stand-in for platform, unless that is imported already."""
+    if _PLATFORM in sys.modules:
+        return {}
+    stand_in = ModuleType(_PLATFORM)
+    vars(stand_in)["system"] = lambda: os.uname().sysname  # by the real one, too
+    return {_PLATFORM: stand_in}
 
 
 @contextmanager

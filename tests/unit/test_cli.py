@@ -16,7 +16,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from bat2influx import __version__, cli
+from bat2influx import __main__, __version__, cli
 from bat2influx.cli import COMMANDS, DEFAULT
 from bat2influx.config.paths import DEFAULT_CONFIG
 from tests import TOP
@@ -201,30 +201,48 @@ def test_a_command_gets_its_options_and_gives_the_exit_code(
     assert (called, options.config) == (name, config)
 
 
+DAEMON = """
+import sys
+from bat2influx import __main__
+from bat2influx.commands import run
+
+def noted(config):
+    print(config, *sorted({"argparse", "bat2influx.cli"} & {*sys.modules}))
+    return 42
+
+run.run_daemon = noted
+sys.exit(__main__.main())
+"""
+
+
 @pytest.mark.parametrize(
     "arguments", [[], ["run"], ["--config", "/x.ini"], ["--config", "/x.ini", "run"]]
 )
-def test_the_daemon_starts_without_the_parser(
-    done: list[tuple[str, argparse.Namespace]],
-    monkeypatch: pytest.MonkeyPatch,
-    arguments: list[str],
-) -> None:
+def test_the_daemon_starts_without_the_parser(arguments: list[str]) -> None:
     """It would have the same result, later."""
     parsed = cli.parser().parse_args(arguments)
-    monkeypatch.delattr(cli, "parser")
-    assert cli.main(arguments) == 42
-    assert done[0][1].config == parsed.config
+    command = [sys.executable, "-c", DAEMON, *arguments]
+    done = subprocess.run(command, cwd=TOP, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (42, f"{parsed.config}\n", "")
 
 
 @pytest.mark.parametrize("arguments", [["--config", "--help"], ["--config"], ["run", "run"]])
 def test_any_other_command_line_is_parsed(
-    done: list[tuple[str, argparse.Namespace]], arguments: list[str]
+    arguments: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """So that what is wrong with it is reported."""
+    monkeypatch.setattr(sys, "argv", ["bat2influx", *arguments])
+    monkeypatch.delattr("bat2influx.commands.run.run_daemon")
     with pytest.raises(SystemExit) as ended:
-        cli.main(arguments)
+        __main__.main()
     assert ended.value.code == os.EX_USAGE
-    assert not done
+
+
+def test_any_other_command_is_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With its exit code."""
+    monkeypatch.setattr(sys, "argv", ["bat2influx", "health"])
+    monkeypatch.setattr(cli, "main", lambda: 69)
+    assert __main__.main() == 69
 
 
 @pytest.mark.parametrize(("arguments", "ends"), [(["health"], True), (["run"], False), ([], False)])

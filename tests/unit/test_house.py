@@ -13,7 +13,7 @@ from tests import TOP
 PACKAGE, UNIT = TOP / "bat2influx", TOP / "tests/unit"
 # What has nothing to decide by itself, and where it is tried instead.
 ELSEWHERE = {
-    "__main__.py": "tests/integration/test_main_job.py",
+    "__main__.py": "tests/unit/test_cli.py",
 }
 ABOUT_ALL = {"test_house.py", "test_layers.py"}
 SLOW = ("tests.integration", "tests.faults", "tests.system")

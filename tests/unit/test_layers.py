@@ -28,10 +28,12 @@ FOLDERS = {  # each with what it may import beside itself and the root
     "daemon": BASE | {"config", "mqtt", "influx", "device", "fleet", "delivery"},
     "commands": BASE | {"config", "mqtt", "influx", "device", "fleet", "delivery", "daemon"},
     "cli": frozenset({"config", "service", "daemon", "commands"}),
-    "__main__": frozenset({"cli"}),
+    "__main__": frozenset({"cli", "commands", "config"}),
 }
 # What is imported inside a function, and why.
 LATE = {
+    ("__main__", "commands.run"): "commands do not need it",
+    ("__main__", "cli"): "the daemon does not need it, and argparse takes time and memory",
     ("cli", "commands"): "of a command only its own module, for memory and start-up time",
     ("commands.run", "daemon.main"): "a bad file is answered a quarter of a second sooner",
     ("commands.run", "service.journal"): "the same",
