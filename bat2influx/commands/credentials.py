@@ -60,15 +60,19 @@ def unreadable_secrets(
     *,
     command: str = "check",
     by: str = "--pipe",
+    peers: tuple[str, ...] = ("mqtt", "influx"),
 ) -> Iterable[str]:
     """Yield a hint if the service has secrets that this process does not have.
 
     The credential of a [Battery NAME] must have been added to the unit. `root` is the root of the
     file system, `command` is this command, and `by` the option of systemd-run(1) for its output.
+    Only secrets for `peers` are looked for.
     """
     secrets, options = [], []
     unit = service_unit(settings.path)
     for each in _found(settings, environment, root):
+        if not each.name.startswith(peers):
+            continue
         source = f"{unit}.{each.name}"
         option = each.option and f"{each.option}={each.name}:{source}"
         if each.not_loaded:

@@ -6,7 +6,8 @@ in the loop that may block.
 Under load messages gather: after a step with FEW messages the next one follows GATHER later, so
 that more values share the fixed cost of a step. A flood would otherwise be read in portions of ten.
 The messages wait in the socket, and their arrival is when they are read. After a step with MANY
-there is no pause, because it would limit the rate.
+there is no pause, because it would limit the rate. Answers of polled devices do not wait: when they
+come shows which request they answer.
 """
 
 from __future__ import annotations
@@ -78,7 +79,7 @@ class Loop:
                 writable=bool(mask & selectors.EVENT_WRITE),
             )
         received = sum(device.messages for device in devices) - before
-        self._gathering = FEW <= received < MANY
+        self._gathering = FEW <= received < MANY and all(each.notified for each in devices)
         return received > 0
 
     def close(self) -> None:

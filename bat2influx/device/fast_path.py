@@ -82,7 +82,7 @@ class FastPath:
     ) -> Iterator[Packet]:
         """Do so by notifications that are stored when they arrive."""
         distance, append = now.distance, self._intake.rows.append
-        latest = now.boot_ns + round((self._standstill.latest(now.mono) - now.mono) * NS)
+        latest = now.boot_ns + (self._standstill.latest(now.mono) - now.mono) * NS
         opened: dict[bytes, OpenSeries] = {}  # in this read, by topic
         repeated = handed_back = 0
         known, probed = self._begin(plan)

@@ -137,6 +137,11 @@ class Source(ABC):
         return self._values.no_values
 
     @property
+    def notified(self) -> bool:
+        """Whether its values are notifications, and not answers to requests."""
+        return self.battery.mode == "notify"
+
+    @property
     def connected(self) -> bool:
         """Whether it is logged in to the broker."""
         return self._broker.state is State.OPEN

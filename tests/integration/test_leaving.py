@@ -15,7 +15,7 @@ from tests.support.daemon import Setting, wait
 P = "c0619ab1c2d3"
 GIVEN = {"serial": P, "instance": 275, "interval": 1.0, "soc_interval": 1.0}
 LATE = 0.2  # s that each answer takes
-SURE = 0.4  # s after SIGTERM in which an answer is waited for, whatever the machine does
+SURE = 0.3  # s after SIGTERM in which an answer is waited for, on a loaded machine too
 
 
 @pytest.mark.depends_on_timing("a machine that stalls delivers an answer after the half second")

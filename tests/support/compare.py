@@ -11,7 +11,7 @@ Rules: the device has `counted=True`, so that each number identifies its message
 from __future__ import annotations
 
 import re
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from itertools import pairwise
 from statistics import median
@@ -34,6 +34,7 @@ NINE = {
 FAST = {field: leaf for field, leaf in NINE.items() if field != "Soc"}
 NUMBER = re.compile(rb'\{"value":(-?\d{1,12}(?:\.\d{1,20})?)\}')
 LATEST = 10.0  # s from a device's sending to the stamp, on a loaded machine
+CHAIN = 6  # intervals, for so many of which answers may count as the next ones
 UNDER_WAY = 5  # messages that may be sent just after the daemon has disconnected
 AROUND = 3.0  # s before and after a missing value, for the error's text
 BEFORE = 0.3  # of an interval: a timestamp may be so much before the request arrives
@@ -85,6 +86,8 @@ def missing_values(
     A notification (`unasked`) that is stored may also have taken the place of an answer: up to an
     interval before it, if the answer was late; up to the next answer after it, if this machine
     stood still, because then the latest message counts. The messages do not show which is which.
+    A late answer whose place is taken counts as the next one, and so on: then the last of them is
+    missing, and from the notification on there are as many stored values as answers.
 
     A tick reaches half an `interval`, in s, to either side of the answer; the default is the usual
     time between two answers. Timestamps may be `offsets` s off. On a slow machine an answer comes
@@ -107,6 +110,12 @@ def missing_values(
         if value in published_at and interval / 4 < stamp - published_at[value] < LATEST
     )
 
+    asked = [when for when, _ in spoken]
+    kept = sorted(published_at[value] for value in values if value in published_at)
+
+    def between(times: Sequence[float], begin: float, end: float) -> int:
+        return bisect_right(times, end) - bisect_left(times, begin)
+
     def any_within(times: Sequence[float], begin: float, end: float) -> bool:
         first = bisect_left(times, begin)
         return first < len(times) and times[first] < end
@@ -116,7 +125,11 @@ def missing_values(
         half = interval / 2
         in_its_tick = any_within(stamps, when - half, when + half)
         following = spoken[place + 1][0] if place + 1 < len(spoken) else when + interval
-        return value in values or in_its_tick or any_within(instead, when - interval, following)
+        if value in values or in_its_tick or any_within(instead, when - interval, following):
+            return True
+        first = bisect_left(instead, when - CHAIN * interval)
+        since = instead[first : bisect_left(instead, when)]
+        return any(between(kept, each, when) >= between(asked, each, when) for each in since)
 
     def may_lack(place: int) -> bool:
         when = spoken[place][0]

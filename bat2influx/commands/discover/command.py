@@ -15,6 +15,7 @@ from functools import partial
 from pathlib import Path
 
 from bat2influx.commands import configuration, json_lines
+from bat2influx.commands.credentials import unreadable_secrets
 from bat2influx.commands.discover import lan_search
 from bat2influx.commands.discover.device_lines import JsonDevices
 from bat2influx.commands.discover.inquiry import Inquiry, InquiryResult, Target
@@ -100,7 +101,11 @@ def discover(
         except ConfigError as error:
             configuration.complain(error.problems)
             return os.EX_CONFIG
-    batteries = _batteries(load)
+    settings = _settings(load)
+    batteries = settings.batteries if settings else ()
+    if settings:
+        for hint in unreadable_secrets(settings, os.environ, command="discover", peers=("mqtt",)):
+            complain(f"note: {hint}")
     problems_of = as_json.problems_of if as_json else lambda _: complain
     targets = [target] if target else _named(_search(problems_of(None)), batteries)
     outcomes = []
@@ -132,14 +137,14 @@ def own_of(target: Target, batteries: Sequence[Battery]) -> Battery | None:
     return None
 
 
-def _batteries(load: Callable[[], Settings]) -> tuple[Battery, ...]:
+def _settings(load: Callable[[], Settings]) -> Settings | None:
     try:
-        return load().batteries
+        return load()
     except ConfigError as error:
         first, *others = error.problems
         more = f" (and {len(others)} more)" if others else ""
         complain(f"{first.splitlines()[0]}{more}; continuing without the file")
-        return ()
+        return None
 
 
 def _search(report: Callable[[str], None]) -> Sequence[FoundDevice]:

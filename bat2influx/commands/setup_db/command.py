@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from bat2influx.commands import configuration
+from bat2influx.commands.credentials import unreadable_secrets
 from bat2influx.commands.output import complain
 from bat2influx.commands.setup_db.downsampling import LEAST_DOWNSAMPLED, LEAST_RAW, Retention
 from bat2influx.commands.setup_db.other_databases import elsewhere
@@ -117,6 +118,10 @@ def set_up_database(
     Without `admin` the login of the file is used.
     """
     influx, config = settings.influx, str(settings.path)
+    for hint in unreadable_secrets(
+        settings, environment, command="setup-db", by="--pty", peers=("influx",)
+    ):
+        complain(f"note: {hint}")
     if admin:
         try:
             password = _password(admin, password_file)

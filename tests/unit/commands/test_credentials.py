@@ -40,6 +40,24 @@ def hints(root: Path, settings: Settings) -> list[str]:
     return [*unreadable_secrets(settings, {}, root)]
 
 
+@pytest.mark.parametrize(
+    ("peers", "what"),
+    [(("mqtt",), "password for MQTT"), (("influx",), "token for InfluxDB"), (("other",), "")],
+)
+def test_a_command_of_one_peer_looks_for_its_secrets(
+    tmp_path: Path, peers: tuple[str, ...], what: str
+) -> None:
+    """That of the other is neither named nor loaded."""
+    settings = configured(tmp_path, "[Battery]\naddress = 192.0.2.20\n")
+    names = ("bat2influx.mqtt-password", "bat2influx.influx-token")
+    holding(tmp_path, *names, folder="etc/credstore.encrypted")
+    found = [*unreadable_secrets(settings, {}, tmp_path, peers=peers)]
+    assert len(found) == bool(what)
+    for hint in found:
+        assert hint.startswith(f"bat2influx has its {what} in a credential")
+        assert hint.count("LoadCredentialEncrypted=") == 1
+
+
 def test_each_device_has_its_own_credential(tmp_path: Path) -> None:
     """The hint names the device, and its command has all credentials."""
     settings = configured(tmp_path, TWO)

@@ -40,7 +40,7 @@ class Device:
 
     def __init__(self, timeout: float = LONG) -> None:
         self.own, self.peer = socket.socketpair()
-        self.connected, self.wants_write = True, False
+        self.connected, self.wants_write, self.notified = True, False, True
         self.messages = 0
         self.logged = 0  # messages with each step
         self.wait = timeout
@@ -302,6 +302,18 @@ def test_messages_gather_under_load(
     loop.step(devices, {}, at(0.0))
     wait(loop, devices)
     assert slept == pauses
+
+
+def test_the_answers_of_a_polled_device_do_not_wait(
+    loop: Loop, make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor do notifications, if there is one."""
+    monkeypatch.setattr("bat2influx.daemon.loop.time.sleep", None)
+    devices: list[Any] = [make(), make()]
+    devices[0].logged, devices[1].notified = FEW, False
+    loop.step(devices, {}, at(0.0))
+    wait(loop, devices)
+    assert Selector.waits == [LONG]
 
 
 def test_a_wake_up_ends_one_wait_and_is_in_no_result(loop: Loop) -> None:

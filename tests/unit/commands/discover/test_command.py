@@ -95,6 +95,22 @@ def home(monkeypatch: pytest.MonkeyPatch) -> Home:
     return Home(monkeypatch)
 
 
+def test_a_password_of_the_service_is_named(
+    home: Home, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One that this command cannot read: otherwise the device seems to need another login."""
+    asked: list[dict[str, Any]] = []
+
+    def hints(_settings: Settings, _environment: object, **options: Any) -> list[str]:
+        asked.append(options)
+        return ["bat2influx has its password in a credential"]
+
+    monkeypatch.setattr(command, "unreadable_secrets", hints)
+    home.discover("venus.local")
+    assert capsys.readouterr().err.startswith("note: bat2influx has its password in a credential\n")
+    assert asked == [{"command": "discover", "peers": ("mqtt",)}]
+
+
 # What the ini file has for a host
 
 

@@ -128,6 +128,25 @@ def test_a_server_that_does_not_answer_is_unavailable(
     assert capsys.readouterr() == ("", f"bat2influx setup-db: {DOWN.what}\n" * 2)
 
 
+def test_a_secret_of_the_service_is_named(
+    database: Database,
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """One that this command cannot read: the set-up would lack the login, or a user's password."""
+    asked: list[dict[str, Any]] = []
+
+    def hints(_settings: Settings, _environment: object, **options: Any) -> list[str]:
+        asked.append(options)
+        return ["bat2influx has its token in a credential"]
+
+    monkeypatch.setattr(command, "unreadable_secrets", hints)
+    assert run(settings) == EX_OK
+    assert capsys.readouterr().err == "note: bat2influx has its token in a credential\n"
+    assert asked == [{"command": "setup-db", "by": "--pty", "peers": ("influx",)}]
+
+
 # The administrator
 
 
