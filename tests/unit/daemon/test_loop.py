@@ -8,6 +8,7 @@ import selectors
 import signal
 import socket
 from collections.abc import Callable, Iterator, Sequence
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -291,7 +292,7 @@ def test_messages_gather_under_load(
 ) -> None:
     """Before the next wait only, which is shorter by the pause, and if nothing else is due."""
     slept: list[float] = []
-    monkeypatch.setattr("bat2influx.daemon.loop.time.sleep", slept.append)
+    monkeypatch.setattr("bat2influx.daemon.loop.time", SimpleNamespace(sleep=slept.append))
     devices: list[Any] = [make(timeout), make()]
     devices[0].logged, devices[1].logged = received - 3, 3
     loop.step(devices, {}, at(0.0))
@@ -308,7 +309,7 @@ def test_the_answers_of_a_polled_device_do_not_wait(
     loop: Loop, make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nor do notifications, if there is one."""
-    monkeypatch.setattr("bat2influx.daemon.loop.time.sleep", None)
+    monkeypatch.setattr("bat2influx.daemon.loop.time", SimpleNamespace())
     devices: list[Any] = [make(), make()]
     devices[0].logged, devices[1].notified = FEW, False
     loop.step(devices, {}, at(0.0))

@@ -58,7 +58,7 @@ def load(keeper: Keeper, until: float, each: float = 0.005) -> None:
 
 def test_a_load_is_sent_in_growing_batches(make: Make) -> None:
     """A line every 5 ms: the first two requests are sent at once, then one every 20 ms."""
-    keeper = make(takes=0.002)
+    keeper = make(takes=0.001)
     load(keeper, 1.0)
     keeper.run(2.0)
     assert [moment for moment, _ in keeper.requests[:3]] == pytest.approx([0.0, 0.005, 0.025])
