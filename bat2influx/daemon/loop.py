@@ -57,10 +57,10 @@ class Loop:
         now = look()
         self._watch(devices, more)
         timeout = min([most, *(device.timeout(now) for device in devices)])
-        if self._gathering and timeout >= GATHER:
-            time.sleep(GATHER)
-            timeout -= GATHER
-        ready = {key.fd: mask for key, mask in self._selector.select(timeout)}
+        pause = GATHER if self._gathering and timeout >= GATHER else 0.0
+        if pause:
+            time.sleep(pause)
+        ready = {key.fd: mask for key, mask in self._selector.select(timeout - pause)}
         self._stood_still = look().mono - now.mono - max(0.0, timeout)
         if ready.pop(self.wakeup.fileno(), None):
             self.wakeup.drain()

@@ -190,11 +190,8 @@ class FieldStates:
         if self._notified:
             return self.accepts_changes(name)
         topic = self._topics.get(name)
-        if (
-            topic is None
-            or topic.state is not FieldState.ASKED
-            or now > topic.since + ANSWER_WITHIN
-        ):
+        asked = topic is not None and topic.state is FieldState.ASKED
+        if topic is None or not asked or now > topic.since + ANSWER_WITHIN:
             return False
         self._answered(topic, now)
         return True
@@ -205,10 +202,7 @@ class FieldStates:
         return topic is not None and topic.state is FieldState.IDLE and not topic.held
 
     def values_received(self, latest: Mapping[str, float]) -> None:
-        """Ordinary values arrived on these topics; the latest arrival of each.
-
-        Everything else is as after an answer, in both modes.
-        """
+        """Ordinary values arrived on these topics, the latest of each at this time."""
         for name, at in latest.items():
             self._topics[name].answered_at = at
 

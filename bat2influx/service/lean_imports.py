@@ -86,7 +86,7 @@ def _platform() -> dict[str, ModuleType]:
     if _PLATFORM in sys.modules:
         return {}
     stand_in = ModuleType(_PLATFORM)
-    vars(stand_in)["system"] = lambda: os.uname().sysname  # by the real one, too
+    vars(stand_in)["system"] = lambda: os.uname().sysname  # as the real one does
     return {_PLATFORM: stand_in}
 
 

@@ -101,11 +101,8 @@ def discover(
         except ConfigError as error:
             configuration.complain(error.problems)
             return os.EX_CONFIG
-    settings = _settings(load)
-    batteries = settings.batteries if settings else ()
-    if settings:
-        for hint in unreadable_secrets(settings, os.environ, command="discover", peers=("mqtt",)):
-            complain(f"note: {hint}")
+    words = ["discover", *([str(target)] if target else []), *(["--write"] if writing else [])]
+    batteries = _batteries(load, " ".join(words))
     problems_of = as_json.problems_of if as_json else lambda _: complain
     targets = [target] if target else _named(_search(problems_of(None)), batteries)
     outcomes = []
@@ -137,14 +134,18 @@ def own_of(target: Target, batteries: Sequence[Battery]) -> Battery | None:
     return None
 
 
-def _settings(load: Callable[[], Settings]) -> Settings | None:
+def _batteries(load: Callable[[], Settings], command: str) -> tuple[Battery, ...]:
+    """Return the file's devices; `command` is this one, to be run with the service's secrets."""
     try:
-        return load()
+        settings = load()
     except ConfigError as error:
         first, *others = error.problems
         more = f" (and {len(others)} more)" if others else ""
         complain(f"{first.splitlines()[0]}{more}; continuing without the file")
-        return None
+        return ()
+    for hint in unreadable_secrets(settings, os.environ, command=command, peers=("mqtt",)):
+        complain(f"note: {hint}")
+    return settings.batteries
 
 
 def _search(report: Callable[[str], None]) -> Sequence[FoundDevice]:

@@ -45,7 +45,8 @@ def test_values_under_load_gather() -> None:
 
 
 @pytest.mark.parametrize(
-    ("takes", "distance"), [(0.001, DISTANCE), (0.005, 0.075), (0.03, MOST), (0.5, 0.5)]
+    ("takes", "distance"),
+    [(0.001, DISTANCE), (0.005, 0.075), (0.03, MOST), (0.08, MOST), (0.5, 0.5)],
 )
 def test_a_slow_server_has_time_for_others(takes: float, distance: float) -> None:
     """Fifteen times its own, at most MOST; with a slower server there is no pause."""

@@ -21,6 +21,7 @@ from bat2influx.commands.discover.ssdp import Description
 from bat2influx.commands.discover.writing import Writing
 from bat2influx.config.settings import Battery, ConfigError, Settings
 from tests.support.writing import DEFAULTS
+from tests.unit.commands.hints_by_hand import HINT, give_hint
 from tests.unit.commands.session_by_hand import CONFIG, OTHER, P, battery
 
 EX_OK, EX_USAGE, EX_UNAVAILABLE, EX_CONFIG = 0, 64, 69, 78
@@ -96,19 +97,19 @@ def home(monkeypatch: pytest.MonkeyPatch) -> Home:
 
 
 def test_a_password_of_the_service_is_named(
-    home: Home, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    home: Home,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     """One that this command cannot read: otherwise the device seems to need another login."""
-    asked: list[dict[str, Any]] = []
-
-    def hints(_settings: Settings, _environment: object, **options: Any) -> list[str]:
-        asked.append(options)
-        return ["bat2influx has its password in a credential"]
-
-    monkeypatch.setattr(command, "unreadable_secrets", hints)
-    home.discover("venus.local")
-    assert capsys.readouterr().err.startswith("note: bat2influx has its password in a credential\n")
-    assert asked == [{"command": "discover", "peers": ("mqtt",)}]
+    asked = give_hint(monkeypatch, command)
+    home.discover("venus.local:8883")
+    assert capsys.readouterr().err.startswith(f"note: {HINT}\n")
+    home.discover()
+    home.discover("gx", write=tmp_path / "new.ini")
+    commands = ["discover venus.local:8883", "discover", "discover gx --write"]
+    assert asked == [{"command": each, "peers": ("mqtt",)} for each in commands]
 
 
 # What the ini file has for a host

@@ -24,6 +24,7 @@ from bat2influx.influx import errors as influx_errors
 from bat2influx.influx.dialects import Dialect, Server
 from bat2influx.influx.influxql import DAY, FOREVER, HOUR
 from bat2influx.influx.secrets import Mask
+from tests.unit.commands.hints_by_hand import HINT, give_hint
 from tests.unit.commands.setup_db.test_plan import configured
 from tests.unit.influx.database_by_hand import Answers, reply
 
@@ -135,15 +136,9 @@ def test_a_secret_of_the_service_is_named(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """One that this command cannot read: the set-up would lack the login, or a user's password."""
-    asked: list[dict[str, Any]] = []
-
-    def hints(_settings: Settings, _environment: object, **options: Any) -> list[str]:
-        asked.append(options)
-        return ["bat2influx has its token in a credential"]
-
-    monkeypatch.setattr(command, "unreadable_secrets", hints)
+    asked = give_hint(monkeypatch, command)
     assert run(settings) == EX_OK
-    assert capsys.readouterr().err == "note: bat2influx has its token in a credential\n"
+    assert capsys.readouterr().err == f"note: {HINT}\n"
     assert asked == [{"command": "setup-db", "by": "--pty", "peers": ("influx",)}]
 
 
